@@ -1,0 +1,5 @@
+export { assert, unreachable } from './assert.js';
+export { BoundedQueue, type OfferResult } from './bounded-queue.js';
+export type { Brand } from './brand.js';
+export { type Clock, ManualClock } from './clock.js';
+export { Prng } from './prng.js';
