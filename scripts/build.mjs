@@ -1,4 +1,4 @@
-// Builds the workspace: protobuf → TypeScript → JavaScript, native kernels. Incremental: only what is older than its source.
+// Builds the workspace: protobuf → TypeScript → JavaScript, native kernels. Incremental: only what is out of date.
 // Options: --quiet (print only what went wrong), --clean (forget earlier output).
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';

@@ -56,7 +56,7 @@ function install() {
   writeFileSync(stamp, `${new Date().toISOString()}\n`);
 }
 
-/** Path of the pinned Node that came with the packages, or undefined where this platform has none (then this one serves). */
+/** Path of the pinned Node that came with the packages; undefined where this platform has none and this one serves. */
 function pinnedNode() {
   const require = createRequire(join(root, 'package.json'));
   try {
@@ -65,7 +65,8 @@ function pinnedNode() {
     const major = Number(process.versions.node.split('.')[0]);
     if (major >= 24) return undefined;
     console.error(
-      `tercet needs Node 24 on ${process.platform}-${process.arch}; this is ${process.versions.node}. Install Node 24 and run again.`,
+      `tercet needs Node 24 on ${process.platform}-${process.arch}; this is ${process.versions.node}. ` +
+        'Install Node 24 and run again.',
     );
     process.exit(1);
   }

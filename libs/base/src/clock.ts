@@ -1,4 +1,4 @@
-/** Source of time for code that may not read the system clock. Milliseconds, monotonic for `nowMs`, Unix for `unixMs`. */
+/** Source of time, in milliseconds, for code that may not read the system clock. */
 export interface Clock {
   /** Monotonic milliseconds since an arbitrary start; differences are durations. */
   nowMs(): number;

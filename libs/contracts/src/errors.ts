@@ -1,4 +1,4 @@
-/** How the pipeline may try again. `replan`: at once with a new plan; `later`: the client, after `Retry-After`; `never`. */
+/** Who may try again. `replan`: the pipeline, with a new plan. `later`: the client, after `Retry-After`. */
 export type RetryClass = 'replan' | 'later' | 'never';
 
 /** gRPC status names of the canonical codes, https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
@@ -88,7 +88,7 @@ export type ErrorCode = keyof typeof errorTable;
 
 export type ErrorDetails = Readonly<Record<string, string | number | boolean | bigint | readonly string[] | undefined>>;
 
-/** A failure with a code from {@link errorTable}. `details` hold ids and sizes that a caller can act on, never prompts. */
+/** A failure with a code from {@link errorTable}. `details` hold ids and sizes to act on, never prompts. */
 export class TercetError extends Error {
   readonly code: ErrorCode;
   readonly details: ErrorDetails;

@@ -104,7 +104,12 @@ export interface DecodeTask {
 
 export type DecodeOutput =
   | { readonly kind: 'token'; readonly token: SampledToken }
-  | { readonly kind: 'finished'; readonly reason: 'stop' | 'length'; readonly tokens: number; readonly computeMs: number };
+  | {
+      readonly kind: 'finished';
+      readonly reason: 'stop' | 'length';
+      readonly tokens: number;
+      readonly computeMs: number;
+    };
 
 /** KV space held for one sequence. Fill every layer through `rows`, then `run`. */
 export interface DecodeSession extends AsyncDisposable {
@@ -126,7 +131,7 @@ export interface EngineLoad {
 
 export interface StageEngine extends AsyncDisposable {
   readonly descriptor: EngineDescriptor;
-  /** Media tokens of the tiles, float32, [tiles * tokensPerTile, dim]. @throws feature_unsupported without a vision tower */
+  /** Media tokens, float32, [tiles * tokensPerTile, dim]. @throws feature_unsupported without a vision tower */
   encode(task: EncodeTask, signal: AbortSignal): Promise<Float32Array>;
   /** One unit vector per input. @throws feature_unsupported, prompt_too_long */
   embed(task: EmbedTask, signal: AbortSignal): Promise<Float32Array[]>;
