@@ -14,7 +14,7 @@ const stamp = join(root, 'node_modules', '.tercet-installed');
 const commands = {
   up: () => runBuilt('cli/dist/main.js', ['up', ...rest]),
   cli: () => runBuilt('cli/dist/main.js', rest),
-  bench: () => runBuilt('bench/dist/main.js', rest),
+  bench: () => runSource('bench/main.ts', rest),
   test: () => runScript('test.mjs', rest),
   check: () => runScript('check.mjs', rest),
   build: () => runScript('build.mjs', rest),
@@ -75,6 +75,13 @@ function pinnedNode() {
 async function runBuilt(file, args) {
   const built = await runScript('build.mjs', ['--quiet']);
   return built === 0 ? run(process.execPath, ['--enable-source-maps', join(root, file), ...args]) : built;
+}
+
+/** Runs a TypeScript entry against the sources; the build before it is for the processes that the entry starts. */
+async function runSource(file, args) {
+  const built = await runScript('build.mjs', ['--quiet']);
+  const loader = ['--conditions=tercet-source', '--enable-source-maps', join(root, 'scripts/ts.mjs')];
+  return built === 0 ? run(process.execPath, [...loader, join(root, file), ...args]) : built;
 }
 
 function runScript(name, args) {

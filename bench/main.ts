@@ -1,0 +1,44 @@
+// `npm run -s bench -- SUITE [--json] [suite options]`: runs one suite and prints what it found; the last line is one JSON
+// object {suite, metrics, peer, commit, machine}. Progress and tables go to standard error with --json.
+import { execFileSync } from 'node:child_process';
+import { cpus, totalmem } from 'node:os';
+import type { BenchResult, BenchSuite } from './suite.js';
+
+const suites: Record<string, () => Promise<BenchSuite>> = {};
+
+const [name, ...rest] = process.argv.slice(2);
+const load = name === undefined ? undefined : suites[name];
+if (load === undefined) {
+  const known = Object.keys(suites).join(', ');
+  console.error(`usage: npm run -s bench -- SUITE [--json]; suites: ${known}`);
+  process.exit(2);
+}
+const json = rest.includes('--json');
+const suite = await load();
+const result = await suite.run({ arguments: rest.filter((argument) => argument !== '--json'), say });
+if (!json) printTable(result);
+console.log(JSON.stringify({ suite: name, ...result, commit: commit(), machine: machine() }));
+
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+function printTable(result: BenchResult): void {
+  const width = Math.max(...Object.keys(result.metrics).map((key) => key.length));
+  for (const [key, value] of Object.entries(result.metrics)) console.log(`${key.padEnd(width)}  ${value}`);
+}
+
+function commit(): string {
+  try {
+    const dirty = execFileSync('git', ['status', '--porcelain'], { encoding: 'utf8' }).trim() !== '';
+    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim() + (dirty ? '+' : '');
+  } catch {
+    return 'unknown';
+  }
+}
+
+function machine(): string {
+  const [first] = cpus();
+  const memory = Math.round(totalmem() / 2 ** 30);
+  return `${cpus().length} × ${first?.model ?? 'unknown'}, ${memory} GiB, ${process.platform}-${process.arch}`;
+}
