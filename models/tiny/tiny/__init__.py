@@ -1,0 +1,1 @@
+"""Training of tercet-tiny: scenes, questions, model, export."""
