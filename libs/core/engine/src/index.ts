@@ -1,1 +1,2 @@
+export type * from './backend.js';
 export type * from './stage-engine.js';
