@@ -1,4 +1,5 @@
-// `npm run -s bench -- SUITE [--json] [suite options]`: runs one suite and prints what it found; the last line is one JSON
+// `npm run -s bench -- SUITE [--json] [suite options]`: runs one suite and prints what it found; the last line is one
+// JSON
 // object {suite, metrics, peer, commit, machine}. Progress and tables go to standard error with --json.
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';

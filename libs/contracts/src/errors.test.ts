@@ -22,8 +22,8 @@ describe('error table', () => {
     const head = [
       '# Errors',
       '',
-      'Every failure carries one of these codes: as `error.code` over HTTP, as trailing metadata `tercet-code` over gRPC.',
-      'Retry: `replan` the pipeline tries again by itself; `later` the client may, after `Retry-After`; `never` it cannot help.',
+      'Every failure carries one of these codes: `error.code` over HTTP, trailing metadata `tercet-code` over gRPC.',
+      'Retry: `replan`: the pipeline tries again by itself. `later`: the client may, after `Retry-After`. `never`: no use.',
       '',
       '| code | meaning | HTTP | gRPC | retry |',
       '|---|---|---|---|---|',

@@ -1,0 +1,205 @@
+import type { AttendOptions, Attention, DecodeRow, Tensor } from '@tercet/engine';
+import { writeMaskRow } from './attention-mask.js';
+import type { GraphAllocator } from './compute.js';
+import { Graph } from './graph.js';
+import { InputMemory } from './input-memory.js';
+import type { Node } from './node.js';
+import { type DecoderParts, keyBucket } from './prefill-graph.js';
+
+const graphsMax = 24;
+/**
+ * One row goes through another matrix kernel than several; rows are computed in company so that all take the same one.
+ */
+const rowsMin = 2;
+
+/**
+ * Computes single tokens of many sequences in one pass. Rows share the matrices; each attends alone to its own slot, so
+ * that a row's result never depends on its company. A built graph is kept and run again for as long as its shape (rows,
+ * keys) fits: only the inputs are rewritten and the attention windows pointed at the slots.
+ */
+export class DecodeRunner {
+  readonly #parts: DecoderParts;
+  readonly #graphs = new Map<string, DecodeGraph>();
+
+  constructor(parts: DecoderParts) {
+    this.#parts = parts;
+  }
+
+  /** @returns logits [vocab] of each row, in order */
+  async run(rows: readonly DecodeRow[], threads: number): Promise<Float32Array[]> {
+    const padded = [...rows];
+    while (padded.length < rowsMin) padded.push(rows[0] as DecodeRow);
+    const last = Math.max(...rows.map((row) => row.position)) + 1;
+    const keys = Math.min(this.#parts.arena.slotTokens, Math.ceil(last / keyBucket) * keyBucket);
+    const graph = this.#graph(padded.length, keys);
+    graph.write(padded);
+    await this.#parts.compute.run(graph.graph, threads);
+    return rows.map((_, index) => graph.logits(index));
+  }
+
+  free(): void {
+    for (const graph of this.#graphs.values()) graph.free();
+    this.#graphs.clear();
+  }
+
+  #graph(rows: number, keys: number): DecodeGraph {
+    const name = `${rows}x${keys}`;
+    const known = this.#graphs.get(name);
+    if (known !== undefined) {
+      this.#graphs.delete(name);
+      this.#graphs.set(name, known);
+      return known;
+    }
+    const [oldest] = this.#graphs;
+    if (oldest !== undefined && this.#graphs.size >= graphsMax) {
+      oldest[1].free();
+      this.#graphs.delete(oldest[0]);
+    }
+    const made = new DecodeGraph(this.#parts, rows, keys);
+    this.#graphs.set(name, made);
+    return made;
+  }
+}
+
+interface Window {
+  readonly node: Node;
+  readonly layer: number;
+  readonly part: 'k' | 'v';
+  readonly row: number;
+}
+
+class DecodeGraph {
+  readonly graph: Graph;
+  readonly #parts: DecoderParts;
+  readonly #keys: number;
+  readonly #inputs: InputMemory;
+  readonly #allocator: GraphAllocator;
+  readonly #windows: Window[] = [];
+  readonly #masks = new Map<number, Uint16Array[]>();
+  readonly #ids: Int32Array;
+  readonly #positions: Int32Array;
+  readonly #stored: BigInt64Array;
+  readonly #logits: Float32Array;
+
+  constructor(parts: DecoderParts, rows: number, keys: number) {
+    const { family, weights, compute } = parts;
+    const { shape } = family;
+    this.#parts = parts;
+    this.#keys = keys;
+    this.graph = new Graph(weights, shape.layerCount * (48 + rows * 16) + 64);
+    this.#inputs = new InputMemory(rows * (shape.vocabSize * 4 + keys * shape.headCount * 4 + 1024) + 65_536);
+    this.#allocator = compute.newAllocator();
+    const ids = this.#inputs.int32(this.graph, rows);
+    const positions = this.#inputs.int32(this.graph, rows);
+    const stored = this.#inputs.int64(this.graph, rows);
+    this.#ids = ids.values;
+    this.#positions = positions.values;
+    this.#stored = stored.values;
+    const attention = this.#attention(rows, positions.node, stored.node);
+    let x: Tensor = family.embed(this.graph, ids.node);
+    for (let layer = 0; layer < shape.layerCount; layer++) x = family.layer(this.graph, layer, x, attention);
+    const logits = this.#inputs.float32(this.graph, [shape.vocabSize, rows]);
+    this.#logits = logits.values;
+    this.graph.expand(this.graph.copy(family.head(this.graph, x), logits.node));
+    this.#allocator.allocate(this.graph);
+  }
+
+  write(rows: readonly DecodeRow[]): void {
+    const { arena } = this.#parts;
+    rows.forEach(({ slot, position, tokenId }, index) => {
+      this.#ids[index] = tokenId;
+      this.#positions[index] = position;
+      this.#stored[index] = BigInt(arena.rowIndex(slot, position));
+      for (const [window, masks] of this.#masks) {
+        const mask = masks[index] as Uint16Array;
+        for (let offset = 0; offset < mask.length; offset += this.#keys) {
+          writeMaskRow(mask, { offset, keys: this.#keys, position, window });
+        }
+      }
+    });
+    for (const { node, layer, part, row } of this.#windows) {
+      arena.pointAt(node, layer, part, (rows[row] as DecodeRow).slot);
+    }
+  }
+
+  /** A copy of the row's logits. */
+  logits(row: number): Float32Array {
+    const { vocabSize } = this.#parts.family.shape;
+    return this.#logits.slice(row * vocabSize, (row + 1) * vocabSize);
+  }
+
+  free(): void {
+    this.graph.free();
+    this.#allocator.free();
+    this.#inputs.free();
+  }
+
+  #attention(rows: number, positions: Node, stored: Node): Attention {
+    const { arena, family } = this.#parts;
+    const { headDim, headCount, kvHeadCount } = family.shape;
+    const maskNodes = new Map<number, Node[]>();
+    return {
+      positions,
+      attend: (layer, qkv, { scale, window = Number.POSITIVE_INFINITY }: AttendOptions) => {
+        const masks = this.#maskNodes(maskNodes, window, rows);
+        const keyRows = arena.rows(this.graph, layer, 'k');
+        const valueRows = arena.rows(this.graph, layer, 'v');
+        const flat = (t: Tensor) => this.graph.reshape(t, headDim * kvHeadCount, rows);
+        this.graph.expand(this.graph.setRows(keyRows, flat(qkv.k), stored));
+        this.graph.expand(this.graph.setRows(valueRows, flat(qkv.v), stored));
+        let mixed: Tensor | undefined;
+        for (let row = 0; row < rows; row++) {
+          const k = this.#window(keyRows, { layer, part: 'k', row });
+          const v = this.#window(valueRows, { layer, part: 'v', row });
+          const one = this.#attendOne(this.#rowOf(qkv.q, row), { k, v, mask: masks[row] as Node, scale });
+          mixed = mixed === undefined ? one : this.graph.stack(mixed, one);
+        }
+        return this.graph.reshape(mixed as Tensor, headDim * headCount, rows);
+      },
+    };
+  }
+
+  /**
+   * Attention of one token. The heads that share a KV head stand as rows, so that the kernel takes the path for several
+   * rows, whose sums do not depend on the number of threads.
+   */
+  #attendOne(q: Tensor, { k, v, mask, scale }: { k: Node; v: Node; mask: Node; scale: number }): Tensor {
+    const { headDim, headCount, kvHeadCount } = this.#parts.family.shape;
+    const group = headCount / kvHeadCount;
+    const mixed = this.graph.attention(this.graph.reshape(q, headDim, group, kvHeadCount), k, v, mask, scale);
+    const ordered = this.graph.contiguous(this.graph.permute(mixed, [0, 2, 1, 3]));
+    return this.graph.reshape(ordered, headDim * headCount, 1);
+  }
+
+  #rowOf(q: Tensor, row: number): Tensor {
+    const [headDim, heads] = q.shape;
+    const bytes = headDim * 4;
+    const strides = [bytes, bytes * heads, bytes * heads] as const;
+    return this.graph.contiguous(this.graph.view(q, [headDim, heads, 1, 1], strides, row * bytes * heads));
+  }
+
+  #window(rows: Node, place: { layer: number; part: 'k' | 'v'; row: number }): Node {
+    const node = this.#parts.arena.window(this.graph, rows, this.#keys, 0);
+    this.#windows.push({ node, ...place });
+    return node;
+  }
+
+  /** One mask of [keys, heads per KV head] for each row and window size. */
+  #maskNodes(known: Map<number, Node[]>, window: number, rows: number): Node[] {
+    const found = known.get(window);
+    if (found !== undefined) return found;
+    const { headCount, kvHeadCount } = this.#parts.family.shape;
+    const made = Array.from({ length: rows }, () =>
+      this.#inputs.float16(this.graph, [this.#keys, headCount / kvHeadCount]),
+    );
+    known.set(
+      window,
+      made.map(({ node }) => node),
+    );
+    this.#masks.set(
+      window,
+      made.map(({ values }) => values),
+    );
+    return known.get(window) as Node[];
+  }
+}

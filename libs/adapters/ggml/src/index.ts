@@ -1,0 +1,2 @@
+export { GgmlBackend, type GgmlBackendOptions } from './ggml-backend.js';
+export { expectedGgml } from './library.js';

@@ -1,0 +1,2 @@
+export { Gguf, readGguf } from './read-gguf.js';
+export { type ByteSource, type GgufTensor, type GgufValue, ggmlTypes } from './types.js';

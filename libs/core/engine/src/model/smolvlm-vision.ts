@@ -1,0 +1,113 @@
+import type { Gguf } from '../gguf/index.js';
+import type { Tensor, TensorOps } from '../tensor-ops.js';
+
+/** Sizes of a vision tower, read from the projector file. */
+export interface VisionShape {
+  readonly tileSize: number;
+  readonly patchSize: number;
+  readonly width: number;
+  readonly layerCount: number;
+  readonly headCount: number;
+  readonly feedForward: number;
+  readonly normEps: number;
+  /** Side of the square of patches that becomes one media token. */
+  readonly shuffle: number;
+  /** Width of a media token: the width of the decoder. */
+  readonly projectionDim: number;
+  readonly tokensPerTile: number;
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
+}
+
+export interface VisionFamily {
+  readonly shape: VisionShape;
+  /** Tiles [size, size, 3, n] → media tokens [projectionDim, tokensPerTile, n]. */
+  encode(ops: TensorOps, pixels: Tensor): Tensor;
+}
+
+/**
+ * The vision tower of SmolVLM and Idefics3: SigLIP (patches, learned positions, pre-norm blocks, final norm), pixel
+ * shuffle
+ * that turns squares of patches into one wide vector, and a linear connector into the decoder's width.
+ * @see Zhai et al. 2023, arXiv:2303.15343 (SigLIP); Laurençon et al. 2024, arXiv:2408.12637 (Idefics3, pixel shuffle)
+ */
+export function smolvlmVision(gguf: Gguf): VisionFamily {
+  const shape = visionShape(gguf);
+  const { width, patchSize, tileSize, headCount, feedForward, normEps, shuffle } = shape;
+  const side = tileSize / patchSize;
+  const patches = side * side;
+  const headDim = width / headCount;
+  const linear = (ops: TensorOps, x: Tensor, name: string, from: number, to: number) =>
+    ops.add(ops.mulMat(ops.weight(`${name}.weight`, [from, to]), x), ops.weight(`${name}.bias`, [to]));
+  const norm = (ops: TensorOps, x: Tensor, name: string) => {
+    const scaled = ops.mul(ops.layerNorm(x, normEps), ops.weight(`${name}.weight`, [width]));
+    return ops.add(scaled, ops.weight(`${name}.bias`, [width]));
+  };
+
+  function attention(ops: TensorOps, block: string, x: Tensor): Tensor {
+    const count = x.shape[2];
+    const heads = (name: string) => {
+      const rows = linear(ops, x, `${block}.${name}`, width, width);
+      return ops.permute(ops.reshape(rows, headDim, headCount, patches, count), [0, 2, 1, 3]);
+    };
+    const scores = ops.mulMat(ops.contiguous(heads('attn_k')), ops.contiguous(heads('attn_q')));
+    const shares = ops.softmax(scores, undefined, headDim ** -0.5);
+    const values = ops.contiguous(ops.permute(heads('attn_v'), [1, 0, 2, 3]));
+    const mixed = ops.contiguous(ops.permute(ops.mulMat(values, shares), [0, 2, 1, 3]));
+    return linear(ops, ops.reshape(mixed, width, patches, count), `${block}.attn_out`, width, width);
+  }
+
+  function block(ops: TensorOps, index: number, x: Tensor): Tensor {
+    const name = `v.blk.${index}`;
+    const attended = ops.add(x, attention(ops, name, norm(ops, x, `${name}.ln1`)));
+    const up = ops.gelu(linear(ops, norm(ops, attended, `${name}.ln2`), `${name}.ffn_up`, width, feedForward));
+    return ops.add(attended, linear(ops, up, `${name}.ffn_down`, feedForward, width));
+  }
+
+  /** [width, side · side, n] → [width · s², side² / s², n] */
+  function pixelShuffle(ops: TensorOps, x: Tensor): Tensor {
+    const count = x.shape[2];
+    const wide = ops.reshape(x, width * shuffle, side / shuffle, side, count);
+    const turned = ops.contiguous(ops.permute(wide, [0, 2, 1, 3]));
+    const square = ops.reshape(turned, width * shuffle * shuffle, side / shuffle, side / shuffle, count);
+    const back = ops.contiguous(ops.permute(square, [0, 2, 1, 3]));
+    return ops.reshape(back, width * shuffle * shuffle, patches / (shuffle * shuffle), count);
+  }
+
+  return {
+    shape,
+    encode(ops, pixels) {
+      const count = pixels.shape[3];
+      const kernel = ops.weight('v.patch_embd.weight', [patchSize, patchSize, 3, width]);
+      const planes = ops.reshape(ops.patchConvolution(kernel, pixels), patches, width, count);
+      const rows = ops.contiguous(ops.permute(planes, [1, 0, 2, 3]));
+      const embedded = ops.add(rows, ops.weight('v.patch_embd.bias', [width]));
+      let x = ops.add(embedded, ops.weight('v.position_embd.weight', [width, patches]));
+      for (let index = 0; index < shape.layerCount; index++) x = block(ops, index, x);
+      const shuffled = pixelShuffle(ops, norm(ops, x, 'v.post_ln'));
+      return ops.mulMat(ops.weight('mm.model.fc.weight', [width * shuffle * shuffle, shape.projectionDim]), shuffled);
+    },
+  };
+}
+
+function visionShape(gguf: Gguf): VisionShape {
+  const number = (key: string) => gguf.requireNumber(`clip.vision.${key}`);
+  const tileSize = number('image_size');
+  const patchSize = number('patch_size');
+  const shuffle = number('projector.scale_factor');
+  const side = tileSize / patchSize / shuffle;
+  return {
+    tileSize,
+    patchSize,
+    shuffle,
+    width: number('embedding_length'),
+    layerCount: number('block_count'),
+    headCount: number('attention.head_count'),
+    feedForward: number('feed_forward_length'),
+    normEps: number('attention.layer_norm_epsilon'),
+    projectionDim: number('projection_dim'),
+    tokensPerTile: side * side,
+    mean: gguf.requireArray('clip.vision.image_mean').map(Number),
+    std: gguf.requireArray('clip.vision.image_std').map(Number),
+  };
+}
