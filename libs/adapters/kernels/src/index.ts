@@ -1,1 +1,1 @@
-export {};
+export { type Kernels, loadKernels, portableKernels } from './kernels.js';

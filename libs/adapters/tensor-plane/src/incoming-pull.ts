@@ -7,7 +7,7 @@ import type { TransferKernels } from './transfer-kernels.js';
 export interface PullInto {
   /** Digest that the reader's own engine uses; a lease with another one is refused before anything is read. */
   readonly layoutDigest: string;
-  /** Memory for one segment, asked for when its first byte comes; exactly `bytes` long, untouched until the pull ends. */
+  /** Memory for one segment, asked for when its first byte comes: exactly `bytes` long, yours again when the pull ends. */
   target(segment: number, bytes: number): Uint8Array;
   /** Every byte of the segment is there and its checksum is right. */
   segmentDone?(segment: number): void;

@@ -79,7 +79,7 @@ export class SharedMemory {
     return memory;
   }
 
-  /** @param label names the arena in the folder; a-z, 0-9 and `-` @throws internal when the system refuses the memory */
+  /** @param label names the arena in the folder: a-z, 0-9, `-` @throws internal when the system refuses the memory */
   allocate(options: { bytes: number; label: string }): SharedArena {
     const bytes = Math.max(1, Math.ceil(options.bytes / pageBytes)) * pageBytes;
     const shared = bytes <= this.#roomBytes();
