@@ -65,6 +65,8 @@ export interface EmbedTask {
 
 export interface PrefillTask {
   readonly requestId: string;
+  /** Takes turns with other tenants, and shares no cached prefix with them. Absent: one nameless tenant. */
+  readonly tenant?: string;
   /** Prompt; on a replay, prompt and the `generatedTokens` that the client already has. */
   readonly tokenIds: Uint32Array;
   readonly media: readonly MediaRows[];
@@ -79,7 +81,10 @@ export interface KvExport {
   layerReady(layer: number, signal: AbortSignal): Promise<void>;
   /** View of the rows of all tokens, `tokens * kvRowBytes` bytes; valid until `release`. */
   rows(layer: number, part: 'k' | 'v'): Uint8Array;
-  /** The reader has its copy, or nobody will come: the slot is free again. Idempotent. */
+  /**
+   * The reader has its copy, or nobody will come: the slot is free again. Idempotent. Owed by whoever got `started`,
+   * also after a failure or an abort: until then a reader may still be reading these rows.
+   */
   release(): void;
 }
 
@@ -94,6 +99,7 @@ export type PrefillOutput =
 
 export interface DecodeTask {
   readonly requestId: string;
+  readonly tenant?: string;
   /** All tokens whose KV is imported. */
   readonly tokenIds: Uint32Array;
   readonly generatedTokens: number;

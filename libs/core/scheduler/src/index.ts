@@ -1,1 +1,26 @@
-export {};
+export { applyStep, withCachedTokens, withoutAdmission } from './apply-step.js';
+export { type ChunkRange, chunkAt, type PromptShape } from './chunking.js';
+export {
+  type PlannedChunk,
+  planStep,
+  type StepLimits,
+  type StepPlan,
+  spentTokens,
+  type TokensPlan,
+} from './plan-step.js';
+export {
+  emptyState,
+  type KvRoom,
+  type PrefillingPrompt,
+  type SchedulerState,
+  type StepKind,
+  type UnitWork,
+  type Waiting,
+  type WaitingPrompt,
+  type WaitingReservation,
+  type WorkId,
+  withDecoding,
+  without,
+  withUnits,
+  withWaiting,
+} from './state.js';
