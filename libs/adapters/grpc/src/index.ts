@@ -1,0 +1,4 @@
+export type { CallGate, CallTicket } from './call-gate.js';
+export { GrpcChannel } from './client.js';
+export { GrpcServer, type MountedService, service } from './server.js';
+export { fromClientError, toServerError } from './status.js';
