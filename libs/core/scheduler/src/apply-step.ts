@@ -69,12 +69,12 @@ function applyAdmissions(state: SchedulerState, plan: TokensPlan) {
 function applyChunks(state: SchedulerState, plan: TokensPlan): readonly PrefillingPrompt[] {
   if (plan.chunks.length === 0) return state.prefilling;
   const chunks = new Map(plan.chunks.map((chunk) => [chunk.id, chunk]));
-  const before = state.prefilling.map((prompt) => prompt);
-  for (const work of state.waiting) {
-    if (work.kind === 'prompt' && plan.admissions.includes(work.id)) {
-      const { id, promptTokens, generatedTokens } = work;
-      before.push({ id, promptTokens, generatedTokens, computedTokens: 0 });
-    }
+  const before = [...state.prefilling];
+  for (const id of plan.admissions) {
+    const work = state.waiting.find((other) => other.id === id);
+    if (work?.kind !== 'prompt') continue;
+    const { promptTokens, generatedTokens } = work;
+    before.push({ id, promptTokens, generatedTokens, computedTokens: 0 });
   }
   const after: PrefillingPrompt[] = [];
   for (const prompt of before) {
