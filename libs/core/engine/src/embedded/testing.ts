@@ -44,7 +44,7 @@ export function openTestEngine(options: TestEngineOptions = {}): { engine: Embed
   const engine = EmbeddedEngine.open({
     clock: new ManualClock(),
     samplerOf: () => greedySampler,
-    endOfTextTokenIds: new Set([0]),
+    endOfTextTokenIds: new Set(),
     threads: 1,
     ...rest,
     backend,
@@ -87,16 +87,15 @@ export async function generate(
   request: TextRequest,
   signal: AbortSignal = never,
 ): Promise<Text> {
-  const { tokenIds, tokensMax, generatedTokens = 0 } = request;
+  const { tokenIds, tokensMax, generatedTokens = 0, sampling = greedy } = request;
   const prefill = engines.prefill.prefill(prefillTask(tokenIds, request), signal);
   const started = (await prefill.next()).value;
   if (started?.kind !== 'started') throw new Error('no started event');
   try {
-    const task = decodeTask(tokenIds, tokensMax - 1, { generatedTokens });
+    const task = decodeTask(tokenIds, tokensMax - 1, { generatedTokens, sampling });
     await using session = await engines.decode.reserve(task, signal);
     const pull = pullKv(started.kv, { to: session, layers: engines.decode.descriptor.layerCount, signal });
-    const first = (await prefill.next()).value;
-    await pull;
+    const [{ value: first }] = await Promise.all([prefill.next(), pull]);
     if (first?.kind !== 'firstToken') throw new Error('no first token');
     await prefill.next();
     started.kv.release();
@@ -122,4 +121,15 @@ async function pullKv(
     await kv.layerReady(layer, into.signal);
     for (const part of ['k', 'v'] as const) into.to.rows(layer, part).set(kv.rows(layer, part));
   }
+}
+
+export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const all: T[] = [];
+  for await (const item of items) all.push(item);
+  return all;
+}
+
+/** Lets everything that is ready run. */
+export function turnOfEventLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
