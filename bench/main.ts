@@ -5,7 +5,9 @@ import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import type { BenchResult, BenchSuite } from './suite.js';
 
-const suites: Record<string, () => Promise<BenchSuite>> = {};
+const suites: Record<string, () => Promise<BenchSuite>> = {
+  transfer: () => import('./serving/transfer.js'),
+};
 
 const [name, ...rest] = process.argv.slice(2);
 const load = name === undefined ? undefined : suites[name];

@@ -19,6 +19,7 @@ from tokenizers import Tokenizer
 from tiny.dataset import Generator
 from tiny.evaluate import evaluate
 from tiny.model import TinyConfig, TinyVlm
+from tiny.objective import aux_loss, optimizers
 from tiny.tokens import IMAGE, Prompts, batch, train_tokenizer
 
 
@@ -31,28 +32,15 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--lr", type=float, default=2e-3)
     p.add_argument("--muon-lr", type=float, default=0.02)
     p.add_argument("--threads", type=int, default=1)
+    p.add_argument("--vision", type=Path, help="vision.pt of pretrain.py to start from")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--save-every", type=int, default=250)
     return p.parse_args()
 
 
-def optimizers(model: TinyVlm, a: argparse.Namespace) -> list[torch.optim.Optimizer]:
-    """Muon for the matrices inside the blocks, AdamW for embeddings, norms, biases, heads and the patch convolution."""
-    inner = [p for n, p in model.named_parameters() if p.ndim == 2 and ("blocks" in n or "connector" in n)]
-    ids = {id(p) for p in inner}
-    rest = [p for p in model.parameters() if id(p) not in ids]
-    return [torch.optim.Muon(inner, lr=a.muon_lr, momentum=0.95, weight_decay=0.01),
-            torch.optim.AdamW(rest, lr=a.lr, betas=(0.9, 0.98), weight_decay=0.01)]
-
-
 def rate(step: int, total: int) -> float:
     """Warm-up, flat, then a linear fall over the last half."""
     return min(1.0, (step + 1) / 200) * min(1.0, 2 * (1 - step / total) + 0.01)
-
-
-def aux_loss(model: TinyVlm, patches: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    losses = [F.cross_entropy(head(patches).flatten(0, 1).float(), labels[:, i].flatten()) for i, head in enumerate(model.aux)]
-    return sum(losses) / len(losses)
 
 
 def main() -> None:
@@ -67,7 +55,10 @@ def main() -> None:
     config.vocab = -(-tokenizer.get_vocab_size() // 32) * 32
     prompts, model = Prompts(tokenizer), TinyVlm(config)
     step = 0
-    opts = optimizers(model, a)
+    if a.vision and not a.resume:
+        known = torch.load(a.vision, weights_only=False)["model"]
+        model.load_state_dict({n: w for n, w in known.items() if n.startswith(("vision.", "aux."))}, strict=False)
+    opts = optimizers(list(model.named_parameters()), a.lr, a.muon_lr)
     if a.resume and (a.out / "last.pt").exists():
         state = torch.load(a.out / "last.pt", weights_only=False)
         model.load_state_dict(state["model"])

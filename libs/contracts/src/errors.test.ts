@@ -23,7 +23,8 @@ describe('error table', () => {
       '# Errors',
       '',
       'Every failure carries one of these codes: `error.code` over HTTP, trailing metadata `tercet-code` over gRPC.',
-      'Retry: `replan`: the pipeline tries again by itself. `later`: the client may, after `Retry-After`. `never`: no use.',
+      'Retry: `replan`: the pipeline tries again by itself. `later`: the client may, after `Retry-After`. ' +
+        '`never`: no use.',
       '',
       '| code | meaning | HTTP | gRPC | retry |',
       '|---|---|---|---|---|',

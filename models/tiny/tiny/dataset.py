@@ -56,6 +56,16 @@ class Generator:
             return self.several()
         return self.shapes(level, turns_max)
 
+    def scene(self, level: float) -> list[Scene]:
+        """Pictures without questions: half shapes, the rest digits and words."""
+        roll = self.rng.random()
+        if roll < 0.3:
+            return self.digits(level).scenes
+        if roll < 0.55:
+            return self.word(level).scenes
+        top = 1 + int(round(min(1.0, level * 1.6) * 5))
+        return [shapes_scene(self.rng, int(self.rng.integers(1, top + 1)))]
+
     def shapes(self, level: float, turns_max: int) -> Example:
         top = 1 + int(round(min(1.0, level * 1.6) * 5))
         weights = np.array([1.0, 1.2, 1.2, 1.0, 0.9, 0.9])[:top]

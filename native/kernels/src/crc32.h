@@ -18,9 +18,9 @@ uint32_t crc32_reduce(const uint8_t bytes[16]);
 constexpr uint32_t crc32_polynomial = 0x04c11db7;  // x^32 is implied
 
 // x^power mod P, mirrored into the 33-bit form that a carry-less product of mirrored operands needs: folding 64 bits
-// over a distance of d bits multiplies them by fold_constant(d + 32) or fold_constant(d - 32), which of the two depending
-// on the half of the register that they stand in.
-// See Gopal et al. 2009, "Fast CRC Computation for Generic Polynomials Using PCLMULQDQ Instruction".
+// over a distance of d bits multiplies them by fold_constant(d + 32) or fold_constant(d - 32), which of the two
+// depending on the half of the register that they stand in. See Gopal et al. 2009, "Fast CRC Computation for Generic
+// Polynomials Using PCLMULQDQ Instruction".
 constexpr uint64_t fold_constant(unsigned power) {
   uint32_t remainder = 1;
   for (unsigned i = 0; i < power; i++) {

@@ -1,4 +1,5 @@
-// CRC-32 by folding with carry-less multiplication: four registers of 16 bytes, each carried over a distance of 64 bytes.
+// CRC-32 by folding with carry-less multiplication: four registers of 16 bytes, each carried over a distance of 64
+// bytes.
 #include <immintrin.h>
 
 #include "crc32.h"

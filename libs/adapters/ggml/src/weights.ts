@@ -1,4 +1,4 @@
-import { type ByteSource, type Gguf, readGguf } from '@tercet/engine';
+import { type ByteSource, type Gguf, readGguf } from '@tercet/gguf';
 import { ggml, type Pointer } from './ffi.js';
 import type { Node } from './node.js';
 import { type Mapping, mapFile } from './system-memory.js';

@@ -18,7 +18,9 @@ export interface NativeLibrary {
   readonly copyCrc32Scalar: (out: Uint8Array, source: Uint8Array, count: number, seed: number) => number;
 }
 
-/** The library where it was built, `undefined` where it was not. @throws engine_incompatible when it is another version */
+/**
+ * The library where it was built, `undefined` where it was not. @throws engine_incompatible when it is another version
+ */
 export function tryOpenLibrary(path: string = builtPath): NativeLibrary | undefined {
   if (!existsSync(path)) return undefined;
   const library = koffi.load(path);

@@ -1,12 +1,5 @@
 import { TercetError } from '@tercet/contracts';
-import {
-  controlBytesMax,
-  decodeHeader,
-  type FrameHeader,
-  frameHeaderBytes,
-  payloadBytes,
-  rangeBytesMax,
-} from './frame.js';
+import { controlBytesMax, decodeHeader, type FrameHeader, frameHeaderBytes, rangeBytesMax } from './frame.js';
 import type { TransferKernels } from './transfer-kernels.js';
 
 const scratchBytes = 1 << 14;
@@ -95,7 +88,7 @@ export class FrameReader {
   }
 
   #target(frame: FrameHeader): Uint8Array {
-    const bytes = payloadBytes(frame);
+    const { bytes } = frame;
     const limit = frame.type === 'inline' ? rangeBytesMax : controlBytesMax;
     if (bytes > limit) throw new TercetError('tensor_transfer_failed', { reason: 'frame too large', bytes, limit });
     if (bytes === 0) return new Uint8Array(0);
@@ -107,8 +100,7 @@ export class FrameReader {
     const open = this.#open;
     if (open === undefined) return;
     this.#open = undefined;
-    const isRange = open.frame.type === 'inline' || open.frame.type === 'mapped';
-    if (!isRange && open.crc !== open.frame.crc) {
+    if (open.frame.type !== 'inline' && open.crc !== open.frame.crc) {
       throw new TercetError('tensor_transfer_failed', { reason: 'a message is damaged', type: open.frame.type });
     }
     this.#sink.frame(open.frame, open.target, open.crc);

@@ -1,9 +1,9 @@
 // What goes over a tensor-plane stream: frames of a fixed 32-byte header and, for most types, `bytes` bytes of payload.
 // All numbers are little-endian.
 //
-//   0  u8   0x54 'T'              12 u32  bytes: length of the range or of the payload
-//   1  u8   protocol version, 1   16 u64  offset of the range in its segment, or of the segment in its file
-//   2  u8   frame type            24 u32  CRC-32 of the range or payload
+//   0  u8   0x54 'T'              12 u32  bytes of the payload that follows
+//   1  u8   protocol version, 1   16 u64  offset in the segment of the range
+//   2  u8   frame type            24 u32  CRC-32 of the payload
 //   3  u8   flags                 28 u32  CRC-32 of header bytes 0..27: a stream out of step is noticed at once
 //   4  u32  pull id, chosen by the reader
 //   8  u32  segment, or a count
@@ -15,9 +15,9 @@
 //                  confirm   as release, but the lease stays to be read again
 //                  cancel    the reader wants nothing more of this pull
 // owner → reader   opened    payload: bytes of each segment asked for, u64 each
-//                  placed    offset: where the segment starts in a mapped file; payload: the path of the file
-//                  inline    a range; its bytes follow
-//                  mapped    a range; its bytes lie in the placed file
+//                  inline    a range of at most 1 MB; the payload is its bytes
+//                  mapped    ranges that lie in a file of this machine; payload: u64 offset in the file, u32 bytes,
+//                            u32 count, CRC-32 of each range (1 MB, the last one may be shorter), path of the file
 //                  done      every range was sent
 //                  settled   the lease was valid until now
 //                  fail      payload: {"code", "details"} as JSON
@@ -39,13 +39,12 @@ const frameTypes = {
   confirm: 4,
   cancel: 5,
   opened: 6,
-  placed: 7,
-  inline: 8,
-  mapped: 9,
-  done: 10,
-  settled: 11,
-  fail: 12,
-  alive: 13,
+  inline: 7,
+  mapped: 8,
+  done: 9,
+  settled: 10,
+  fail: 11,
+  alive: 12,
 } as const;
 
 export type FrameType = keyof typeof frameTypes;
@@ -113,7 +112,39 @@ export function decodeHeader(bytes: Uint8Array, kernels: TransferKernels): Frame
   };
 }
 
-/** How many payload bytes follow a header on the stream. */
-export function payloadBytes(frame: FrameHeader): number {
-  return frame.type === 'mapped' ? 0 : frame.bytes;
+/** Where ranges lie in a file that the reader can map. */
+export interface MappedRanges {
+  readonly path: string;
+  readonly fileOffset: number;
+  readonly bytes: number;
+  readonly sums: Uint32Array;
+}
+
+const mappedHeadBytes = 16;
+
+export function encodeMapped(ranges: MappedRanges): Uint8Array {
+  const path = Buffer.from(ranges.path);
+  const out = Buffer.allocUnsafe(mappedHeadBytes + ranges.sums.length * 4 + path.byteLength);
+  out.writeBigUInt64LE(BigInt(ranges.fileOffset), 0);
+  out.writeUInt32LE(ranges.bytes, 8);
+  out.writeUInt32LE(ranges.sums.length, 12);
+  ranges.sums.forEach((sum, at) => void out.writeUInt32LE(sum, mappedHeadBytes + at * 4));
+  path.copy(out, mappedHeadBytes + ranges.sums.length * 4);
+  return out;
+}
+
+/** @throws tensor_transfer_failed when the counts do not fit together */
+export function decodeMapped(payload: Uint8Array): MappedRanges {
+  const at = Buffer.from(payload.buffer, payload.byteOffset, payload.byteLength);
+  const bytes = at.byteLength < mappedHeadBytes ? 0 : at.readUInt32LE(8);
+  const count = Math.ceil(bytes / rangeBytesMax);
+  if (bytes === 0 || at.readUInt32LE(12) !== count || at.byteLength <= mappedHeadBytes + count * 4) {
+    throw new TercetError('tensor_transfer_failed', { reason: 'a message does not fit', bytes });
+  }
+  return {
+    fileOffset: Number(at.readBigUInt64LE(0)),
+    bytes,
+    sums: Uint32Array.from({ length: count }, (_, range) => at.readUInt32LE(mappedHeadBytes + range * 4)),
+    path: at.toString('utf8', mappedHeadBytes + count * 4),
+  };
 }

@@ -1,13 +1,15 @@
 import { TercetError, type wire } from '@tercet/contracts';
-import type { FrameHeader } from './frame.js';
-import type { MappedFiles, PlaceInFile } from './shared-memory.js';
+import { type FrameHeader, type MappedRanges, rangeBytesMax } from './frame.js';
+import type { MappedFiles } from './shared-memory.js';
 import type { TransferKernels } from './transfer-kernels.js';
 
 /** Where a pulled tensor goes. */
 export interface PullInto {
   /** Digest that the reader's own engine uses; a lease with another one is refused before anything is read. */
   readonly layoutDigest: string;
-  /** Memory for one segment, asked for when its first byte comes: exactly `bytes` long, yours again when the pull ends. */
+  /**
+   * Memory for one segment, asked for when its first byte comes: exactly `bytes` long, yours again when the pull ends.
+   */
   target(segment: number, bytes: number): Uint8Array;
   /** Every byte of the segment is there and its checksum is right. */
   segmentDone?(segment: number): void;
@@ -35,9 +37,10 @@ interface PullOptions {
 interface Segment {
   readonly bytes: number;
   target: Uint8Array | undefined;
-  place: PlaceInFile | undefined;
   received: number;
 }
+
+type Range = Pick<FrameHeader, 'segment' | 'offset' | 'bytes' | 'crc'>;
 
 /** What one pull has so far. Ranges come in order; whatever does not fit is an error, never other bytes. */
 export class IncomingPull {
@@ -74,7 +77,7 @@ export class IncomingPull {
   open(payload: Uint8Array): void {
     const sizes = new BigUint64Array(payload.buffer.slice(payload.byteOffset, payload.byteOffset + payload.byteLength));
     for (const size of sizes) {
-      this.#segments.push({ bytes: Number(size), target: undefined, place: undefined, received: 0 });
+      this.#segments.push({ bytes: Number(size), target: undefined, received: 0 });
     }
     const total = sizes.reduce((sum, size) => sum + size, 0n);
     if (this.into.segments === undefined && total !== this.#lease.bytes) {
@@ -95,17 +98,8 @@ export class IncomingPull {
     return { ...this.into, segments, copyOnly: true };
   }
 
-  /** @throws tensor_transfer_failed when the file cannot be mapped here */
-  place(frame: FrameHeader, path: string): void {
-    if (!this.#options.mappedFiles.tryMap(path)) {
-      this.cannotMap = true;
-      throw new TercetError('tensor_transfer_failed', { reason: 'the file cannot be mapped', path });
-    }
-    this.#segment(frame.segment).place = { path, offset: frame.offset };
-  }
-
-  /** Where an inline range goes. @throws tensor_transfer_failed when it is not the next one */
-  target(frame: FrameHeader): Uint8Array {
+  /** Where a range goes. @throws tensor_transfer_failed when it is not the next one */
+  target(frame: Range): Uint8Array {
     const segment = this.#next(frame);
     segment.target ??= this.into.target(frame.segment, segment.bytes);
     if (segment.target.byteLength !== segment.bytes) {
@@ -125,22 +119,26 @@ export class IncomingPull {
       this.fail(this.#failAfterRange);
       return;
     }
-    if (crc !== frame.crc) {
-      throw new TercetError('tensor_corrupt', { segment: frame.segment, offset: frame.offset, bytes: frame.bytes });
-    }
     this.#ranges++;
-    this.#add(frame);
+    this.#check(frame, crc);
   }
 
-  /** Copies a range out of the owner's memory. @throws tensor_corrupt */
-  copyMapped(frame: FrameHeader): void {
-    const target = this.target(frame);
-    const { place } = this.#segment(frame.segment);
-    if (place === undefined) throw new TercetError('tensor_transfer_failed', { reason: 'a range without a place' });
-    const at = { path: place.path, offset: place.offset + frame.offset };
-    const source = this.#options.mappedFiles.view(at, frame.bytes);
+  /** Copies ranges out of the owner's memory. @throws tensor_corrupt, tensor_transfer_failed */
+  copyMapped(frame: FrameHeader, ranges: MappedRanges): void {
+    if (!this.#options.mappedFiles.tryMap(ranges.path)) {
+      this.cannotMap = true;
+      throw new TercetError('tensor_transfer_failed', { reason: 'the file cannot be mapped', path: ranges.path });
+    }
     this.usedMapping = true;
-    this.received(frame, this.#options.kernels.copyCrc32(target, source, 0));
+    this.#ranges++;
+    for (const [at, sum] of ranges.sums.entries()) {
+      const offset = at * rangeBytesMax;
+      const bytes = Math.min(rangeBytesMax, ranges.bytes - offset);
+      const range = { segment: frame.segment, offset: frame.offset + offset, bytes, crc: sum };
+      const target = this.target(range);
+      const source = this.#options.mappedFiles.view({ path: ranges.path, offset: ranges.fileOffset + offset }, bytes);
+      this.#check(range, this.#options.kernels.copyCrc32(target, source, 0));
+    }
   }
 
   /** Credits that may be given back now: in halves of the window, so that most ranges cost no message. */
@@ -172,7 +170,10 @@ export class IncomingPull {
     this.#failAfterRange = error;
   }
 
-  #add(frame: FrameHeader): void {
+  #check(frame: Range, crc: number): void {
+    if (crc !== frame.crc) {
+      throw new TercetError('tensor_corrupt', { segment: frame.segment, offset: frame.offset, bytes: frame.bytes });
+    }
     const segment = this.#segment(frame.segment);
     segment.received += frame.bytes;
     this.#bytes += frame.bytes;
@@ -187,7 +188,7 @@ export class IncomingPull {
     for (let at = from; this.#segments[at]?.bytes === 0; at++) this.into.segmentDone?.(this.#first + at);
   }
 
-  #next(frame: FrameHeader): Segment {
+  #next(frame: Range): Segment {
     const segment = this.#segment(frame.segment);
     if (frame.bytes === 0 || frame.offset !== segment.received || frame.offset + frame.bytes > segment.bytes) {
       throw new TercetError('tensor_transfer_failed', { reason: 'a range out of order', segment: frame.segment });

@@ -1,6 +1,6 @@
 import { connect, type Socket } from 'node:net';
 import { isErrorCode, TercetError, toTercetError, wire } from '@tercet/contracts';
-import { acceptsMapped, encodeHeader, encodeMessage, type FrameHeader } from './frame.js';
+import { acceptsMapped, decodeMapped, encodeHeader, encodeMessage, type FrameHeader } from './frame.js';
 import { FrameReader } from './frame-reader.js';
 import { IncomingPull, type PullInto, type PullResult } from './incoming-pull.js';
 import type { MappedFiles } from './shared-memory.js';
@@ -151,15 +151,12 @@ export class IncomingPeer {
       case 'opened':
         pull.open(part.payload);
         return;
-      case 'placed':
-        pull.place(frame, Buffer.from(part.payload).toString());
-        return;
       case 'inline':
         pull.received(frame, part.crc);
         this.#giveCredit(frame.pullId, pull);
         return;
       case 'mapped':
-        pull.copyMapped(frame);
+        pull.copyMapped(frame, decodeMapped(part.payload));
         this.#giveCredit(frame.pullId, pull);
         return;
       case 'done':

@@ -2,14 +2,17 @@ import { describe, expect, test } from '@jest/globals';
 import { ManualClock } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
 import * as fc from 'fast-check';
-import { type LeaseEnd, LeaseTable } from './lease-table.js';
+import { LeaseTable } from './lease-table.js';
+import type { LeaseEnd } from './tensor-source.js';
+import { nodeKernels } from './transfer-kernels.js';
 
 const ttl = 100;
 const quarantine = 1000;
 
 function tableOf(leasesMax = 8) {
   const clock = new ManualClock(5000);
-  const options = { clock, endpoint: 'unix:/t', generation: 3n, leaseTtlMs: ttl, quarantineMs: quarantine, leasesMax };
+  const times = { clock, leaseTtlMs: ttl, quarantineMs: quarantine };
+  const options = { ...times, endpoint: 'unix:/t', generation: 3n, leasesMax, kernels: nodeKernels };
   return { clock, table: new LeaseTable(options) };
 }
 

@@ -1,28 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@tercet/base';
 import { TercetError, type wire } from '@tercet/contracts';
-
-/** A tensor that others may read while its lease lives. */
-export interface TensorSource {
-  readonly shape: readonly number[];
-  readonly dtype: wire.DType;
-  /** Digest of model and layout; a reader with another one is refused. */
-  readonly layoutDigest: string;
-  /** Parts in the order in which they become ready. KV: K and V of each layer. Media tokens: one part. */
-  readonly segments: readonly TensorSegment[];
-  /** Called once, when nobody reads the memory any more: it may be reused. */
-  onEnd(reason: LeaseEnd): void;
-}
-
-export interface TensorSegment {
-  readonly bytes: number;
-  /** Resolves when every byte is written; rejects when the tensor will never be complete. */
-  ready(signal: AbortSignal): Promise<void>;
-  /** The bytes, valid from `ready` to `onEnd`. Memory of a `SharedMemory` is not copied through a socket. */
-  view(): Uint8Array;
-}
-
-export type LeaseEnd = 'released' | 'expired' | 'failed';
+import type { LeaseEnd, TensorSource } from './tensor-source.js';
+import { TensorSums } from './tensor-sums.js';
+import type { TransferKernels } from './transfer-kernels.js';
 
 export interface LeaseTableOptions {
   readonly clock: Clock;
@@ -32,11 +13,13 @@ export interface LeaseTableOptions {
   /** How long an expired tensor stays untouched: longer than the longest transfer. */
   readonly quarantineMs: number;
   readonly leasesMax: number;
+  readonly kernels: TransferKernels;
 }
 
 export interface LeaseEntry {
   readonly lease: wire.TensorLease;
   readonly source: TensorSource;
+  readonly sums: TensorSums;
   /** Aborted when the lease ends, so that pulls of it stop. */
   readonly ended: AbortController;
 }
@@ -80,16 +63,10 @@ export class LeaseTable {
     };
     const dueMs = clock.nowMs() + leaseTtlMs;
     const ended = new AbortController();
-    this.#entries.set(lease.leaseId, {
-      lease,
-      source,
-      ended,
-      state: 'live',
-      end: 'released',
-      dueMs,
-      holds: 0,
-      pulls: 0,
-    });
+    const sums = new TensorSums(source, this.#options.kernels, ended.signal);
+    const entry: Entry = { lease, source, sums, ended, state: 'live', end: 'released', dueMs, holds: 0, pulls: 0 };
+    this.#entries.set(lease.leaseId, entry);
+    sums.finished.catch(() => this.fail(lease.leaseId));
     this.counters.published++;
     return lease;
   }

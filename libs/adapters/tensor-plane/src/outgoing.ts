@@ -1,9 +1,11 @@
 import type { Socket } from 'node:net';
 import { TercetError, toTercetError, wire } from '@tercet/contracts';
-import { acceptsMapped, encodeHeader, encodeMessage, type FrameHeader, rangeBytesMax } from './frame.js';
+import { acceptsMapped, encodeHeader, encodeMapped, encodeMessage, type FrameHeader, rangeBytesMax } from './frame.js';
 import { FrameReader } from './frame-reader.js';
-import type { LeaseEntry, LeaseTable, TensorSegment } from './lease-table.js';
+import type { LeaseEntry, LeaseTable } from './lease-table.js';
+import { Outbox } from './outbox.js';
 import type { PlaceInFile, SharedMemory } from './shared-memory.js';
+import type { TensorSegment } from './tensor-source.js';
 import type { TransferKernels } from './transfer-kernels.js';
 import { Turns } from './turns.js';
 
@@ -26,8 +28,12 @@ export interface OutgoingCounters {
   queuedBytesPeak: number;
 }
 
-/** Ranges below this many bytes go inline even when the reader could map them: one message instead of two. */
-const mappedBytesMin = 1 << 13;
+/**
+ * Shorter segments go inline even when the reader could map them: then it need not ask whether the lease still holds.
+ */
+const mappedBytesMin = 1 << 17;
+/** What the reader copies in one go, without its event loop: a fraction of a millisecond. */
+const mappedBytesMax = 2 * rangeBytesMax;
 
 interface Pull {
   readonly id: number;
@@ -50,10 +56,12 @@ export class OutgoingPeer {
   readonly #options: OutgoingOptions;
   readonly #pulls = new Map<number, Pull>();
   readonly #turns = new Turns();
+  readonly #outbox: Outbox;
   readonly #heartbeat: NodeJS.Timeout;
 
   constructor(socket: Socket, options: OutgoingOptions) {
     this.#socket = socket;
+    this.#outbox = new Outbox(socket);
     this.#options = options;
     const reader = new FrameReader(
       { rangeTarget: () => undefined, frame: (frame, payload) => this.#receive(frame, payload) },
@@ -169,65 +177,56 @@ export class OutgoingPeer {
       const segment = segments[index];
       if (segment === undefined) throw new TercetError('lease_mismatch', { segment: index });
       pull.awaitsSource = true;
-      await whenReady(segment, signal).catch((error: unknown) => this.#sourceFailed(pull, signal, error));
+      const sums = await until(pull.entry.sums.segment(index), signal);
       pull.awaitsSource = false;
-      await this.#sendSegment(pull, { index, segment, signal });
+      await this.#sendSegment(pull, { index, view: segment.view(), sums, signal });
     }
     this.#send({ type: 'done', pullId: pull.id });
     this.#options.counters.pullsServed++;
   }
 
-  async #sendSegment(pull: Pull, part: { index: number; segment: TensorSegment; signal: AbortSignal }): Promise<void> {
-    const view = part.segment.view();
-    if (view.byteLength !== part.segment.bytes) throw new Error(`bug: segment ${part.index} changed its size`);
-    const place = pull.mapped && view.byteLength >= mappedBytesMin ? this.#options.memory?.locate(view) : undefined;
-    if (place !== undefined) this.#place(pull, part.index, place);
-    for (let offset = 0; offset < view.byteLength; offset += rangeBytesMax) {
-      const range = view.subarray(offset, offset + rangeBytesMax);
+  async #sendSegment(pull: Pull, part: SegmentPart): Promise<void> {
+    const { view } = part;
+    const mappable = pull.mapped && view.byteLength >= mappedBytesMin;
+    const place = mappable ? this.#options.memory?.locate(view) : undefined;
+    const step = place === undefined ? rangeBytesMax : mappedBytesMax;
+    for (let offset = 0; offset < view.byteLength; offset += step) {
       await takeCredit(pull, part.signal);
-      const header = { pullId: pull.id, segment: part.index, offset, bytes: range.byteLength };
-      if (place === undefined) await this.#sendInline(pull, { header, range, signal: part.signal });
-      else this.#sendMapped(pull, header, range);
+      if (place === undefined) await this.#sendInline(pull, part, offset);
+      else this.#sendMapped(pull, part, { offset, place });
     }
   }
 
-  #place(pull: Pull, segment: number, place: PlaceInFile): void {
-    const frame = { type: 'placed', pullId: pull.id, segment, offset: place.offset } as const;
-    this.#socket.write(encodeMessage(frame, Buffer.from(place.path), this.#options.kernels));
+  #sendMapped(pull: Pull, part: SegmentPart, at: { offset: number; place: PlaceInFile }): void {
+    const { leases, counters, kernels } = this.#options;
+    leases.renew(pull.entry.lease.leaseId);
+    const bytes = Math.min(mappedBytesMax, part.view.byteLength - at.offset);
+    const first = at.offset / rangeBytesMax;
+    const sums = part.sums.subarray(first, first + mappedBytesMax / rangeBytesMax);
+    const ranges = { path: at.place.path, fileOffset: at.place.offset + at.offset, bytes, sums };
+    const frame = { type: 'mapped', pullId: pull.id, segment: part.index, offset: at.offset } as const;
+    this.#outbox.push(encodeMessage(frame, encodeMapped(ranges), kernels));
+    counters.bytesMapped += bytes;
   }
 
-  #sendMapped(pull: Pull, header: RangeHeader, range: Uint8Array): void {
-    this.#options.leases.renew(pull.entry.lease.leaseId);
-    this.#send({ type: 'mapped', ...header, crc: this.#options.kernels.crc32(range, 0) });
-    this.#options.counters.bytesMapped += range.byteLength;
-  }
-
-  /** The memory is held until the kernel took the last byte, so that what leaves is what the checksum says. */
-  async #sendInline(pull: Pull, part: { header: RangeHeader; range: Uint8Array; signal: AbortSignal }): Promise<void> {
+  /** The memory is held until the kernel took the last byte: what leaves is what was lent. */
+  async #sendInline(pull: Pull, part: SegmentPart, offset: number): Promise<void> {
     const { leases, kernels, counters } = this.#options;
+    const range = part.view.subarray(offset, offset + rangeBytesMax);
     await this.#turns.take(part.signal);
     try {
       leases.renew(pull.entry.lease.leaseId);
       const letGo = leases.hold(pull.entry);
-      const header = encodeHeader({ type: 'inline', ...part.header, crc: kernels.crc32(part.range, 0) }, kernels);
-      this.#socket.cork();
-      this.#socket.write(header);
-      const written = new Promise<void>((resolve) => this.#socket.write(part.range, () => resolve()));
-      this.#socket.uncork();
+      const crc = part.sums[offset / rangeBytesMax] ?? 0;
+      const place = { pullId: pull.id, segment: part.index, offset, bytes: range.byteLength, crc };
+      const written = this.#outbox.bulk(encodeHeader({ type: 'inline', ...place }, kernels), range);
       counters.queuedBytesPeak = Math.max(counters.queuedBytesPeak, this.#socket.writableLength);
       await written;
       letGo();
-      counters.bytesSent += part.range.byteLength;
+      counters.bytesSent += range.byteLength;
     } finally {
       this.#turns.give();
     }
-  }
-
-  /** A source that broke ends its lease for every reader; a pull that stopped only stops itself. */
-  #sourceFailed(pull: Pull, signal: AbortSignal, error: unknown): never {
-    if (signal.aborted) throw signal.reason;
-    this.#options.leases.fail(pull.entry.lease.leaseId);
-    throw new TercetError('tensor_transfer_failed', { reason: 'the tensor was not completed' }, { cause: error });
   }
 
   #fail(pullId: number, error: unknown): void {
@@ -239,19 +238,20 @@ export class OutgoingPeer {
   }
 
   #message(type: 'opened' | 'fail', pullId: number, payload: Uint8Array): void {
-    if (!this.#socket.destroyed) this.#socket.write(encodeMessage({ type, pullId }, payload, this.#options.kernels));
+    this.#outbox.push(encodeMessage({ type, pullId }, payload, this.#options.kernels));
   }
 
   #send(frame: Parameters<typeof encodeHeader>[0]): void {
-    if (!this.#socket.destroyed) this.#socket.write(encodeHeader(frame, this.#options.kernels));
+    this.#outbox.push(encodeHeader(frame, this.#options.kernels));
   }
 }
 
-interface RangeHeader {
-  readonly pullId: number;
-  readonly segment: number;
-  readonly offset: number;
-  readonly bytes: number;
+interface SegmentPart {
+  readonly index: number;
+  readonly view: Uint8Array;
+  /** Of each range of 1 MB. */
+  readonly sums: Uint32Array;
+  readonly signal: AbortSignal;
 }
 
 function askedSegments(frame: FrameHeader, count: number): readonly [from: number, to: number] {
@@ -265,15 +265,13 @@ function segmentSizes(segments: readonly TensorSegment[]): Uint8Array {
   return new Uint8Array(BigUint64Array.from(segments, (segment) => BigInt(segment.bytes)).buffer);
 }
 
-/** Waits for the segment, but no longer than the pull lives: a source may ignore its signal. */
-async function whenReady(segment: TensorSegment, signal: AbortSignal): Promise<void> {
+/** Waits for the promise, but no longer than the signal allows. */
+async function until<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
   signal.throwIfAborted();
   const { promise: stopped, reject } = Promise.withResolvers<never>();
   const onAbort = () => reject(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
-  const ready = segment.ready(signal);
-  ready.catch(() => undefined);
-  await Promise.race([ready, stopped]).finally(() => signal.removeEventListener('abort', onAbort));
+  return Promise.race([promise, stopped]).finally(() => signal.removeEventListener('abort', onAbort));
 }
 
 async function takeCredit(pull: Pull, signal: AbortSignal): Promise<void> {

@@ -162,7 +162,11 @@ interface Mapping {
   readonly path: string;
   readonly address: number;
   readonly bytes: number;
+  /** The whole file where one view can cover it. */
+  readonly whole: Uint8Array | undefined;
 }
+
+const viewBytesMax = 2 ** 32 - 1;
 
 /** Arenas of other processes, mapped for reading; the least recently used one goes when there are too many. */
 export class MappedFiles {
@@ -184,7 +188,9 @@ export class MappedFiles {
     try {
       const bytes = fstatSync(file).size;
       if (this.#mappings.size >= this.#filesMax) this.#evict();
-      this.#mappings.set(path, { path, bytes, address: mapFile(file, bytes, 'read') });
+      const address = mapFile(file, bytes, 'read');
+      const whole = bytes > viewBytesMax ? undefined : viewOf(address, bytes);
+      this.#mappings.set(path, { path, bytes, address, whole });
     } finally {
       closeSync(file);
     }
@@ -204,7 +210,7 @@ export class MappedFiles {
     }
     this.#mappings.delete(place.path);
     this.#mappings.set(place.path, mapping);
-    return viewOf(mapping.address + place.offset, bytes);
+    return mapping.whole?.subarray(place.offset, place.offset + bytes) ?? viewOf(mapping.address + place.offset, bytes);
   }
 
   close(): void {

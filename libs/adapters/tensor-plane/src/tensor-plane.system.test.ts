@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ManualClock, Prng } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
 import * as fc from 'fast-check';
-import { type LeaseEnd, nodeKernels, type PullInto, SharedMemory, TensorPlane, type TensorSegment } from './index.js';
+import { type LeaseEnd, type PullInto, SharedMemory, TensorPlane, type TensorSegment } from './index.js';
 
 const never = new AbortController().signal;
 let folder: string;
@@ -100,7 +100,7 @@ describe.each<Kind>(['shm', 'unix', 'tcp'])('over %s', (kind) => {
   test('every byte arrives, for odd sizes and any number of segments', async () => {
     const { owner, reader, allocate } = await pairOf(kind);
     const sizes = fc.array(
-      fc.oneof(fc.nat(300), fc.integer({ min: 8000, max: 20_000 }), fc.integer({ min: 900_000, max: 2_300_000 })),
+      fc.oneof(fc.nat(300), fc.integer({ min: 130_000, max: 140_000 }), fc.integer({ min: 900_000, max: 2_300_000 })),
       {
         maxLength: 6,
       },
@@ -118,7 +118,7 @@ describe.each<Kind>(['shm', 'unix', 'tcp'])('over %s', (kind) => {
         expect(into.done).toEqual([...views.keys()]);
         await until(() => ends.length === 1);
         expect(ends).toEqual(['released']);
-        if (bytes.some((size) => size >= 8192)) expect(result.path).toBe(kind);
+        if (bytes.some((size) => size >= 1 << 17)) expect(result.path).toBe(kind);
       }),
       { numRuns: 25 },
     );
@@ -176,26 +176,15 @@ describe.each<Kind>(['shm', 'unix', 'tcp'])('over %s', (kind) => {
     expect(reader.stats().ownersOpen).toBe(1);
   });
 
-  test('a flipped byte is found, and the tensor can be read again', async () => {
-    let flips = 0;
-    const kernels = {
-      ...nodeKernels,
-      // The owner's sum of a range is taken before something overwrites one of its bytes.
-      crc32: (bytes: Uint8Array, seed: number) => {
-        const crc = nodeKernels.crc32(bytes, seed);
-        if (bytes.byteLength === 50_000 && flips-- > 0) bytes[49_999] = (bytes[49_999] ?? 0) ^ 4;
-        return crc;
-      },
-    };
-    const { reader, allocate } = await pairOf(kind);
-    const memory = SharedMemory.open({ folder });
-    closing.push(() => memory.close());
-    const view = kind === 'shm' ? memory.allocate({ bytes: 50_000, label: 'bad' }).view(0, 50_000) : allocate(50_000);
-    const owner = await planeOf(kind, { kernels, ...(kind === 'shm' ? { memory } : {}) });
+  test('memory that changes while it is lent is never taken for the tensor', async () => {
+    const { owner, reader, allocate } = await pairOf(kind);
+    const view = fill(allocate(1_500_000), 1);
     const lease = owner.publish(sourceOf([view]));
-    flips = 1;
+    await reader.pull(lease, intoMemory({ keepLease: true }), never);
+    view[1_400_000] = (view[1_400_000] ?? 0) ^ 4;
     expect(await codeOf(reader.pull(lease, intoMemory(), never))).toBe('tensor_corrupt');
     expect(reader.stats()).toMatchObject({ corrupt: 1, pullsFailed: 1 });
+    view[1_400_000] = (view[1_400_000] ?? 0) ^ 4;
     expect(await codeOf(reader.pull(lease, intoMemory(), never))).toBe('no error');
   });
 
@@ -336,12 +325,12 @@ describe('shared memory', () => {
     closing.push(() => memory.close());
     const owner = await planeOf('unix', { memory });
     const reader = await planeOf('unix', { memory: SharedMemory.open({ folder: elsewhere }) });
-    const views = [40, 50_000, 0, 60_000].map((bytes, seed) =>
+    const views = [40, 150_000, 0, 160_000].map((bytes, seed) =>
       fill(memory.allocate({ bytes, label: 'x' }).view(0, bytes), seed),
     );
     const into = intoMemory();
     const result = await reader.pull(owner.publish(sourceOf(views)), into, never);
-    expect(result).toMatchObject({ bytes: 110_040, path: 'unix' });
+    expect(result).toMatchObject({ bytes: 310_040, path: 'unix' });
     expect(into.done).toEqual([0, 1, 2, 3]);
   });
 });

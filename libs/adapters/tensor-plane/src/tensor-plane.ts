@@ -4,9 +4,10 @@ import type { Clock } from '@tercet/base';
 import { TercetError, toTercetError, type wire } from '@tercet/contracts';
 import { IncomingPeer } from './incoming.js';
 import type { PullInto, PullResult } from './incoming-pull.js';
-import { LeaseTable, type TensorSource } from './lease-table.js';
+import { LeaseTable } from './lease-table.js';
 import { type OutgoingCounters, OutgoingPeer } from './outgoing.js';
 import { MappedFiles, type SharedMemory } from './shared-memory.js';
+import type { TensorSource } from './tensor-source.js';
 import { nodeKernels, type TransferKernels } from './transfer-kernels.js';
 
 export type TensorPlaneListen =
@@ -60,7 +61,7 @@ export interface TensorPlaneStats {
   readonly bytesPulled: { readonly shm: number; readonly unix: number; readonly tcp: number };
 }
 
-const defaults = { peersMax: 64, pullsPerPeerMax: 1024, stallMs: 5000, idleMs: 30_000, creditsMax: 8 };
+const defaults = { peersMax: 64, pullsPerPeerMax: 1024, stallMs: 5000, idleMs: 30_000, creditsMax: 16 };
 const aliveParts = 5;
 
 /** Lends tensors of this process to others, and reads theirs, under leases. One per process. */
@@ -84,7 +85,15 @@ export class TensorPlane implements AsyncDisposable {
     this.#kernels = options.kernels ?? nodeKernels;
     this.#server = server;
     this.endpoint = endpointOf(options.listen, server);
-    this.#leases = new LeaseTable({ clock, endpoint: this.endpoint, generation, leaseTtlMs, quarantineMs, leasesMax });
+    this.#leases = new LeaseTable({
+      clock,
+      endpoint: this.endpoint,
+      generation,
+      leaseTtlMs,
+      quarantineMs,
+      leasesMax,
+      kernels: this.#kernels,
+    });
     const folders = options.memory === undefined ? {} : { folders: [options.memory.folder] };
     this.#mappedFiles = new MappedFiles({ filesMax: 256, ...folders });
     this.#sweeper = setInterval(() => this.sweep(), Math.min(1000, Math.ceil(leaseTtlMs / 4))).unref();

@@ -1,6 +1,5 @@
 export type * from './backend.js';
 export * from './embedded/index.js';
-export * from './gguf/index.js';
 export * from './model/index.js';
 export type * from './stage-engine.js';
 export type * from './tensor-ops.js';

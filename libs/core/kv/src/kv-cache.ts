@@ -37,10 +37,10 @@ export type KvAdmission =
   | { readonly kind: 'full'; readonly missingBlocks: number; readonly missingSlots: number };
 
 /**
- * KV slots of running sequences and the prefixes that finished ones left. A running slot is pinned; a finished one stays
- * as an idle slot with its registered blocks until its room is needed, least recently used first. A new prompt takes an
- * idle slot over when the prompt begins with all of it, and has the common rows copied otherwise.
- * Invariants: `0 ≤ cachedTokens < promptTokens`; committed blocks = pinned + idle ≤ `blocksTotal`.
+ * KV slots of running sequences and the prefixes that finished ones left. A running slot is pinned; a finished one
+ * stays as an idle slot with its registered blocks until its room is needed, least recently used first. A new prompt
+ * takes an idle slot over when the prompt begins with all of it, and has the common rows copied otherwise. Invariants:
+ * `0 ≤ cachedTokens < promptTokens`; committed blocks = pinned + idle ≤ `blocksTotal`.
  */
 export class KvCache {
   readonly #pool: SlotPool;

@@ -20,10 +20,11 @@ interface Node {
 }
 
 /**
- * Which slots hold which prefixes. A tree whose edges are block labels: a node stands for a prefix, and knows every slot
- * whose leading blocks are that prefix. KV is contiguous per slot, so one prefix can be stored in several slots.
+ * Which slots hold which prefixes. A tree whose edges are block labels: a node stands for a prefix, and knows every
+ * slot whose leading blocks are that prefix. KV is contiguous per slot, so one prefix can be stored in several slots.
  * The number of nodes is at most the number of registered blocks, and those are bounded by the pool.
- * @see Zheng et al. 2024, SGLang, arXiv:2312.07104, RadixAttention; here the edges are whole blocks and slots hold copies
+ * @see Zheng et al. 2024, SGLang, arXiv:2312.07104, RadixAttention; here the edges are whole blocks and slots hold
+ * copies
  */
 export class PrefixTree {
   readonly #root: Node = newNode('', undefined);

@@ -40,7 +40,7 @@ const kinds: readonly StepKind[] = ['tokens', 'encode', 'embed'];
  * `stepTokensMax`. A chunk runs whole or not at all. Kinds of steps take turns. Pure.
  * Cost: proportional to the sequences in the plan, and to the waiting work for each admission.
  * @see Agrawal et al. 2024, Sarathi-Serve, arXiv:2403.02310, Algorithm 3. Departs from it: chunk borders lie on an
- *   absolute grid instead of filling the budget, memory is reserved ahead instead of preempting, and a chunk that waited
+ * absolute grid instead of filling the budget, memory is reserved ahead instead of preempting, and a chunk that waited
  *   `chunkWaitStepsMax` steps goes before the decodes.
  */
 export function planStep(state: SchedulerState, limits: StepLimits): StepPlan {

@@ -47,7 +47,9 @@ function admitDecode(table: WorkTable, work: DecodeWork): void {
   work.admitted.resolve();
 }
 
-/** The chunk begins where the stored prefix ends now; when that makes it larger than planned, it waits for a new plan. */
+/**
+ * The chunk begins where the stored prefix ends now; when that makes it larger than planned, it waits for a new plan.
+ */
 function admitPrefill(table: WorkTable, work: PrefillWork, out: { plan: TokensPlan; copies: KvCopy[] }): TokensPlan {
   const { task, key } = work;
   const promptTokens = task.tokenIds.length;

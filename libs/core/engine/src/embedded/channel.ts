@@ -1,8 +1,8 @@
 import { assert } from '@tercet/base';
 
 /**
- * Results on their way from the step loop to one reader, in order; then an end or a failure. The loop never waits for the
- * reader: a request's results are bounded by its own token limit.
+ * Results on their way from the step loop to one reader, in order; then an end or a failure. The loop never waits for
+ * the reader: a request's results are bounded by its own token limit.
  */
 export class Channel<T> {
   #items: T[] = [];

@@ -5,7 +5,9 @@ import type { ComputedChunk, ComputedStep } from './compute.js';
 import type { DecodeWork, Work } from './work.js';
 import type { WorkTable } from './work-table.js';
 
-/** Samples from the step's logits and gives every request what is ready. A request that ended meanwhile gets nothing. */
+/**
+ * Samples from the step's logits and gives every request what is ready. A request that ended meanwhile gets nothing.
+ */
 export function publishStep(table: WorkTable, plan: StepPlan, step: Exclude<ComputedStep, { kind: 'failed' }>): void {
   if (step.kind === 'units') {
     if (plan.kind === 'encode' || plan.kind === 'embed') publishUnits(table, step.work, plan.toUnit);

@@ -6,8 +6,8 @@ import type { SlotExport } from './kv-export.js';
 import type { Sampler } from './sampler.js';
 
 /**
- * One request's piece of work, owned by the step loop from `add` until it ended. A slot is held by whoever may touch its
- * memory: the running step, the sequence, the reader of an export; it goes back when the last of them lets go.
+ * One request's piece of work, owned by the step loop from `add` until it ended. A slot is held by whoever may touch
+ * its memory: the running step, the sequence, the reader of an export; it goes back when the last of them lets go.
  */
 export type Work = PrefillWork | DecodeWork | EncodeWork | EmbedWork;
 

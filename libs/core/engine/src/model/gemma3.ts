@@ -1,4 +1,4 @@
-import type { Gguf } from '../gguf/index.js';
+import type { Gguf } from '@tercet/gguf';
 import type { Tensor, TensorOps } from '../tensor-ops.js';
 import { type Attention, type DecoderFamily, decoderShape } from './decoder-family.js';
 

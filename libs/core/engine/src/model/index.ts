@@ -1,5 +1,5 @@
 import { TercetError } from '@tercet/contracts';
-import type { Gguf } from '../gguf/index.js';
+import type { Gguf } from '@tercet/gguf';
 import type { DecoderFamily } from './decoder-family.js';
 import { gemma3 } from './gemma3.js';
 import { llama } from './llama.js';

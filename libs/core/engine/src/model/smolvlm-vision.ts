@@ -1,4 +1,4 @@
-import type { Gguf } from '../gguf/index.js';
+import type { Gguf } from '@tercet/gguf';
 import type { Tensor, TensorOps } from '../tensor-ops.js';
 
 /** Sizes of a vision tower, read from the projector file. */
