@@ -1,1 +1,3 @@
-export {};
+export { type CoreGrant, DeviceArbiter } from './arbiter-client.js';
+export { DeviceArbiterServer, type DeviceArbiterServerOptions } from './arbiter-server.js';
+export { CoreShares, type ShareActions } from './core-shares.js';
