@@ -1,0 +1,1 @@
+export { createSamplerFactory, type SamplerVocabulary } from './sampler-factory.js';
