@@ -1,9 +1,9 @@
-import { TercetError } from '@tercet/contracts';
 import type { SamplerFactory } from '../embedded/sampler.js';
+import { GrammarMask, Grammars } from '../grammar/index.js';
 import { candidatesFor } from './candidates.js';
 import { checkedSampling } from './checked-params.js';
 import { TokenPenalties } from './token-penalties.js';
-import { type SamplerScratch, TokenSampler } from './token-sampler.js';
+import { type SamplerScratch, type TokenMask, TokenSampler } from './token-sampler.js';
 
 /** What sampling must know about the tokens of a model. */
 export interface SamplerVocabulary {
@@ -16,17 +16,25 @@ export interface SamplerVocabulary {
 
 /**
  * Samplers for the requests of one engine. They share memory for one vocabulary, so they run on one event loop.
- * The factory throws invalid_request for a parameter out of range and grammar_unsupported.
+ * The factory throws invalid_request for a parameter out of range, grammar_unsupported, and stage_protocol when the
+ * generated tokens so far break the grammar. The first grammar costs a walk over the vocabulary's bytes.
  */
 export function createSamplerFactory(vocabulary: SamplerVocabulary): SamplerFactory {
   const { vocabSize } = vocabulary;
   const scratch: SamplerScratch = { candidates: candidatesFor(vocabSize), logits: new Float32Array(vocabSize) };
+  const grammars = new Grammars(vocabulary);
   return ({ sampling, tokenIds, generatedTokens }) => {
     const params = checkedSampling(sampling, vocabSize);
-    if (params.grammar !== undefined && params.grammar !== '') {
-      throw new TercetError('grammar_unsupported', { reason: 'this build has no grammars' });
-    }
+    const generated = tokenIds.subarray(tokenIds.length - generatedTokens);
+    const mask = maskOf(grammars, params.grammar ?? '', generated);
     const penalties = TokenPenalties.of(params, { tokenIds, generatedTokens });
-    return new TokenSampler({ params, penalties, mask: undefined, scratch });
+    return new TokenSampler({ params, penalties, mask, scratch });
   };
+}
+
+function maskOf(grammars: Grammars, grammar: string, generated: Uint32Array): TokenMask | undefined {
+  if (grammar === '') return undefined;
+  const mask = new GrammarMask(grammars.grammarOf(grammar));
+  for (const tokenId of generated) mask.accept(tokenId);
+  return mask;
 }

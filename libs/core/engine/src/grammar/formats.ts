@@ -1,0 +1,20 @@
+/**
+ * Formats that can be enforced, as patterns over the whole string. Each takes a subset of what the format allows, so
+ * that any validator agrees: no 29th of February, no leap second, plain addresses.
+ */
+const month30 = '(0[469]|11)-(0[1-9]|[12][0-9]|30)';
+const month31 = '(0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])';
+const date = `[0-9]{4}-(${month31}|${month30}|02-(0[1-9]|1[0-9]|2[0-8]))`;
+const time = '([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,6})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])';
+const label = '[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?';
+const byte = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
+
+export const formatPatterns: ReadonlyMap<string, string> = new Map([
+  ['date', `^${date}$`],
+  ['time', `^${time}$`],
+  ['date-time', `^${date}T${time}$`],
+  ['uuid', '^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$'],
+  ['ipv4', `^${byte}(\\.${byte}){3}$`],
+  ['hostname', `^${label}(\\.${label}){0,4}$`],
+  ['email', `^[A-Za-z0-9]+([._+-][A-Za-z0-9]+){0,4}@${label}(\\.${label}){0,3}\\.[a-z]{2,10}$`],
+]);
