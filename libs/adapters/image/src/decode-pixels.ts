@@ -1,9 +1,12 @@
 import sharp from 'sharp';
 import type { Orientation } from './exif-orientation.js';
-import type { RgbRegion } from './lanczos.js';
+import { decodeGif, readGif } from './gif.js';
+import type { RgbRegion, Size } from './lanczos.js';
+import type { ImageType } from './probe-image.js';
 
 /** What the header promised; a file that decodes to another size is damaged. */
 export interface DecodeSpec {
+  readonly type: ImageType;
   /** Size as shown. */
   readonly width: number;
   readonly height: number;
@@ -22,19 +25,31 @@ sharp.cache(false);
  * where the reference makes everything above 255 white.
  */
 export async function decodePixels(file: Uint8Array, spec: DecodeSpec): Promise<RgbRegion> {
-  const { width, height, orientation, secondsMax } = spec;
+  const { type, width, height, orientation } = spec;
+  const turned = orientation >= 5;
+  const stored = turned ? { width: height, height: width } : { width, height };
+  const rgb = type === 'gif' ? gifToRgb(file) : await fileToRgb(file, stored, spec.secondsMax);
+  const whole = { x: 0, y: 0, width, height, imageWidth: width, imageHeight: height };
+  return { ...whole, data: turnPixels(rgb, stored, orientation) };
+}
+
+function gifToRgb(file: Uint8Array): Uint8Array {
+  const gif = readGif(file);
+  if (gif === undefined) throw new Error('the header is damaged');
+  return decodeGif(file, gif);
+}
+
+async function fileToRgb(file: Uint8Array, size: Size, secondsMax: number): Promise<Uint8Array> {
+  const { width, height } = size;
   const input = sharp(file, { ignoreIcc: true, failOn: 'error', limitInputPixels: width * height, pages: 1 });
   const { space } = await input.metadata();
   const isCmyk = space === 'cmyk';
   const plain = isCmyk ? input.pipelineColourspace('cmyk').toColourspace('cmyk') : input.toColourspace('srgb');
   const { data, info } = await plain.timeout({ seconds: secondsMax }).raw().toBuffer({ resolveWithObject: true });
-  const turned = orientation >= 5;
-  if (info.width !== (turned ? height : width) || info.height !== (turned ? width : height)) {
+  if (info.width !== width || info.height !== height) {
     throw new Error(`the header says ${width} x ${height}, the pixels say ${info.width} x ${info.height}`);
   }
-  const rgb = isCmyk ? cmykToRgb(data) : threeChannels(data, info.channels);
-  const whole = { x: 0, y: 0, width, height, imageWidth: width, imageHeight: height };
-  return { ...whole, data: turnPixels(rgb, info, orientation) };
+  return isCmyk ? cmykToRgb(data) : threeChannels(data, info.channels);
 }
 
 function threeChannels(data: Uint8Array, channels: number): Uint8Array {
@@ -64,11 +79,7 @@ function cmykToRgb(data: Uint8Array): Uint8Array {
 }
 
 /** Stored pixels → shown pixels. `size` is the stored one. */
-export function turnPixels(
-  rgb: Uint8Array,
-  size: { width: number; height: number },
-  orientation: Orientation,
-): Uint8Array {
+export function turnPixels(rgb: Uint8Array, size: Size, orientation: Orientation): Uint8Array {
   if (orientation === 1) return rgb;
   const { width, height } = size;
   const out = new Uint8Array(rgb.length);

@@ -1,5 +1,6 @@
 import { TercetError } from '@tercet/contracts';
 import { exifOrientation, type Orientation } from './exif-orientation.js';
+import { readGif } from './gif.js';
 
 export type ImageType = 'png' | 'jpeg' | 'webp' | 'gif';
 
@@ -76,7 +77,7 @@ function readHeader(type: ImageType, bytes: Uint8Array): Header | undefined {
     case 'webp':
       return readWebp(view);
     case 'gif':
-      return view.byteLength < 13 ? undefined : { width: view.getUint16(6, true), height: view.getUint16(8, true) };
+      return readGif(bytes);
   }
 }
 

@@ -40,10 +40,10 @@ export class TileCutter implements AsyncDisposable {
   readonly cutTiles: CutTiles = async (source, signal) => {
     const { image, bounded, resized, media } = source;
     checkPlan(source);
-    const { width, height, orientation } = probeImage(image, this.#options);
+    const probed = probeImage(image, this.#options);
     const tiles = source.tiles.map(({ x, y, globalView }) => ({ x, y, globalView }));
     const levels = levelsOf(media.mean, media.std);
-    const decode = { width, height, orientation, secondsMax: this.#options.decodeSecondsMax };
+    const decode = { ...probed, secondsMax: this.#options.decodeSecondsMax };
     const job = { file: image, decode, cut: { bounded, resized, tileSize: media.tileSize, tiles, levels } };
     return await this.#pool.run(job, signal);
   };

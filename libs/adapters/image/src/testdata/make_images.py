@@ -4,6 +4,7 @@ make of them. Needs numpy, pillow 13, torch, torchvision and transformers 5.19. 
 import hashlib
 import io
 import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -84,8 +85,25 @@ def files():
     save("lossless-alpha.webp", alpha, lossless=True, exact=True)
     save("lossy-alpha.webp", alpha, quality=80)
     save("still.gif", plain.quantize(30))
+    noise = np.random.default_rng(7).integers(0, 256, (90, 90), np.uint8)
+    save("full-table.gif", Image.fromarray(noise))
+    save("interlaced.gif", plain.quantize(30), interlace=True)
+    save("clear.gif", plain.quantize(30), transparency=2)
+    out["small-frame.gif"] = on_canvas(out["clear.gif"], 90, 80)
+    out["large-frame.gif"] = on_canvas(out["interlaced.gif"], 40, 30)
+    save("moving.webp", plain, save_all=True, append_images=[grey.convert("RGB")], duration=100)
+    save("moving.png", plain, save_all=True, append_images=[grey.convert("RGB")], duration=100)
     save("moving.gif", plain.quantize(30), save_all=True, append_images=[grey.convert("P")], duration=100)
     return out
+
+
+def on_canvas(gif, width, height):
+    """The same frame, moved by 5 and 9 pixels, on a canvas of another size."""
+    data = bytearray(gif)
+    data[6:10] = struct.pack("<HH", width, height)
+    frame = data.index(b"\x2c", 13 + 3 * (2 << (data[10] & 7)))
+    data[frame + 1 : frame + 5] = struct.pack("<HH", 5, 9)
+    return bytes(data)
 
 
 def tiles(image, tile, edge, split, norm):
