@@ -14,6 +14,7 @@ import {
   smolvlmVision,
   type TileBatch,
 } from '@tercet/engine';
+import type { Gguf } from '@tercet/gguf';
 import { Compute } from './compute.js';
 import { DecodeRunner } from './decode-graph.js';
 import { type AllocateArena, KvArena } from './kv-arena.js';
@@ -43,6 +44,8 @@ const replayRowsMax = 8;
 /** One planned step on the CPU by ggml. Not for concurrent calls. */
 export class GgmlBackend implements Backend {
   readonly descriptor: BackendDescriptor;
+  /** Metadata and tensors of the model file. */
+  readonly gguf: Gguf;
   readonly #compute: Compute;
   readonly #weights: readonly Weights[];
   readonly #arena: KvArena;
@@ -54,6 +57,7 @@ export class GgmlBackend implements Backend {
     const family = decoderOf(weights.gguf);
     const { slotCount, allocateArena } = options;
     const slotTokens = Math.min(options.contextTokensMax, family.shape.contextTokensMax);
+    this.gguf = weights.gguf;
     this.#weights = projector === undefined ? [weights] : [weights, projector];
     this.#compute = Compute.open();
     const arena = { shape: family.shape, slotCount, slotTokens };
@@ -72,6 +76,8 @@ export class GgmlBackend implements Backend {
       tileSize: vision.shape.tileSize,
       tokensPerTile: vision.shape.tokensPerTile,
       dim: vision.shape.projectionDim,
+      mean: vision.shape.mean,
+      std: vision.shape.std,
     };
     this.descriptor = {
       modelName: options.modelName,

@@ -15,10 +15,22 @@ export interface EngineDescriptor {
   readonly kvRowBytes: number;
   readonly contextTokensMax: number;
   readonly vocabSize: number;
-  /** Present when the model sees images. `dim` is the width of a media token in float32 values. */
-  readonly media?: { readonly tileSize: number; readonly tokensPerTile: number; readonly dim: number };
+  /** Present when the model sees images. */
+  readonly media?: MediaDescriptor;
   /** Present when the model embeds text. */
   readonly embeddingDim?: number;
+}
+
+/** What a vision tower takes and gives. */
+export interface MediaDescriptor {
+  /** Side of a tile, pixels. */
+  readonly tileSize: number;
+  readonly tokensPerTile: number;
+  /** Width of a media token, float32 values. */
+  readonly dim: number;
+  /** Per channel; pixels of 0 to 1 are normalised as (p - mean) / std. */
+  readonly mean: readonly number[];
+  readonly std: readonly number[];
 }
 
 /** Rows that fill a run of prompt slots. `rows` is float32, [tokens, dim], row-major. */

@@ -1,6 +1,6 @@
 import type { Clock } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
-import type { StageEngine } from '@tercet/engine';
+import type { MediaDescriptor, StageEngine } from '@tercet/engine';
 import { LentTensors } from './lent.js';
 import { mediaLayoutDigest } from './media-layout.js';
 import type { MountedStage } from './role-host.js';
@@ -10,10 +10,11 @@ import type { TileCache } from './tile-cache.js';
 export interface TileSource {
   readonly image: Uint8Array;
   readonly tiles: readonly wire.Tile[];
-  readonly resizedWidth: number;
-  readonly resizedHeight: number;
-  /** Side of a tile as the vision tower sees it, pixels. */
-  readonly tileSize: number;
+  /** Size between the two resizes, and size that tiles are cut from. */
+  readonly bounded: { readonly width: number; readonly height: number };
+  readonly resized: { readonly width: number; readonly height: number };
+  /** Tile size, mean and deviation that the vision tower was made for. */
+  readonly media: MediaDescriptor;
 }
 
 /**
@@ -101,9 +102,10 @@ export class EncodeStage implements MountedStage {
   /** Fills `out` from the cache, and from the engine what the cache does not have. Returns how many tiles it had. */
   async #fill(out: Float32Array, request: wire.EncodeTilesRequest, signal: AbortSignal): Promise<number> {
     const { cache, engine, cutTiles } = this.#options;
-    const tileSize = engine.descriptor.media?.tileSize ?? 0;
     const tileValues = out.length / request.tiles.length;
     const missing: number[] = [];
+    const { media } = engine.descriptor;
+    if (media === undefined) throw new TercetError('feature_unsupported', { feature: 'images', model: request.model });
     request.tiles.forEach(({ contentKey }, i) => {
       const rows = contentKey === '' ? undefined : cache.get(contentKey);
       if (rows?.length === tileValues) out.set(rows, i * tileValues);
@@ -111,8 +113,9 @@ export class EncodeStage implements MountedStage {
     });
     if (missing.length === 0) return request.tiles.length;
     const tiles = missing.map((i) => request.tiles[i] as wire.Tile);
-    const { image, resizedWidth, resizedHeight } = request;
-    const pixels = await cutTiles({ image, tiles, resizedWidth, resizedHeight, tileSize }, signal);
+    const bounded = { width: request.boundedWidth, height: request.boundedHeight };
+    const resized = { width: request.resizedWidth, height: request.resizedHeight };
+    const pixels = await cutTiles({ image: request.image, tiles, bounded, resized, media }, signal);
     const task = { requestId: request.context?.requestId ?? '', pixels, tileCount: tiles.length };
     const encoded = await engine.encode(task, signal);
     missing.forEach((tileIndex, i) => {

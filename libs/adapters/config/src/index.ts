@@ -1,0 +1,1 @@
+export { type ConfigSources, fromEnvironment, loadConfig, maskSecrets } from './load-config.js';

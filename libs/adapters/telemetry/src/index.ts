@@ -1,0 +1,2 @@
+export { type Log, type LogFields, openLog } from './log.js';
+export { systemClock } from './system-clock.js';

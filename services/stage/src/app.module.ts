@@ -1,0 +1,92 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { DeviceArbiter } from '@tercet/device-arbiter';
+import type { EmbeddedEngine } from '@tercet/engine';
+import { GrpcServer } from '@tercet/grpc';
+import { openTileCutter, type TileCutter } from '@tercet/image';
+import { loadKernels } from '@tercet/kernels';
+import { RoleHost } from '@tercet/stage';
+import { type Log, openLog, systemClock } from '@tercet/telemetry';
+import { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
+import type { StageConfig } from './config.js';
+import { openEngine } from './engine.js';
+import { servicesOf } from './rpc.js';
+import { type Stage, stagesOf } from './stages.js';
+import { WorkerControl } from './worker-control.js';
+
+export const CONFIG = Symbol('config');
+export const LOG = Symbol('log');
+export const ARBITER = Symbol('arbiter');
+export const MEMORY = Symbol('memory');
+export const ENGINE = Symbol('engine');
+export const TENSORS = Symbol('tensors');
+export const IMAGES = Symbol('images');
+export const ROLE_HOST = Symbol('role host');
+export const SERVER = Symbol('server');
+
+/** One stage process: an engine, the tensors that it lends and reads, a role, and the calls that it answers. */
+@Module({
+  providers: [
+    {
+      provide: LOG,
+      inject: [CONFIG],
+      useFactory: ({ podId }: StageConfig) => openLog({ service: 'stage', podId }),
+    },
+    {
+      provide: ARBITER,
+      inject: [CONFIG],
+      useFactory: ({ arbiterSocket: path }: StageConfig) => (path === undefined ? null : DeviceArbiter.connect(path)),
+    },
+    { provide: MEMORY, useFactory: () => SharedMemory.open() },
+    {
+      provide: ENGINE,
+      inject: [CONFIG, MEMORY, ARBITER],
+      useFactory: (config: StageConfig, memory: SharedMemory, arbiter: DeviceArbiter | null) =>
+        openEngine(config, { memory, arbiter }),
+    },
+    {
+      provide: TENSORS,
+      inject: [CONFIG, MEMORY],
+      useFactory: ({ tensors, generation, leases }: StageConfig, memory: SharedMemory) =>
+        TensorPlane.open({
+          listen: tensors,
+          generation: BigInt(generation),
+          clock: systemClock,
+          memory,
+          kernels: loadKernels(),
+          leaseTtlMs: leases.ttlMs,
+          quarantineMs: leases.quarantineMs,
+          leasesMax: leases.max,
+        }),
+    },
+    {
+      provide: IMAGES,
+      inject: [CONFIG],
+      useFactory: ({ encode }: StageConfig) => openTileCutter({ pixelsMax: encode.pixelsMax }),
+    },
+    {
+      provide: ROLE_HOST,
+      inject: [CONFIG, ENGINE, TENSORS, IMAGES],
+      useFactory: (config: StageConfig, engine: EmbeddedEngine, tensors: TensorPlane, images: TileCutter) =>
+        new RoleHost<Stage>({
+          mount: stagesOf(config, { engine, tensors, cutTiles: images.cutTiles }),
+          epoch: BigInt(config.epoch),
+        }),
+    },
+    {
+      provide: SERVER,
+      inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, LOG],
+      useFactory: (config: StageConfig, ...parts: [RoleHost<Stage>, EmbeddedEngine, TensorPlane, Log]) => {
+        const [host, engine, { endpoint: tensorEndpoint }, log] = parts;
+        const { podId, grpcEndpoint } = config;
+        const control = new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, log });
+        return GrpcServer.open(grpcEndpoint, servicesOf(host, control));
+      },
+    },
+  ],
+})
+export class AppModule {}
+
+/** The module of a process with this configuration. */
+export function appModule(config: StageConfig): DynamicModule {
+  return { module: AppModule, providers: [{ provide: CONFIG, useValue: config }] };
+}

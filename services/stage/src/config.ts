@@ -1,0 +1,79 @@
+import { loadConfig } from '@tercet/config';
+import { z } from 'zod';
+
+const megabyte = 1024 * 1024;
+
+const Listen = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('unix'), path: z.string().min(1) }),
+  z.strictObject({
+    kind: z.literal('tcp'),
+    host: z.string().min(1),
+    port: z.int().min(0).max(65535),
+    advertise: z.string().exactOptional(),
+  }),
+]);
+
+/** One stage process. It starts without a role; whoever runs it assigns one through worker control. */
+export const StageConfig = z
+  .strictObject({
+    podId: z.string().regex(/^[a-z0-9-]{1,63}$/),
+    /** `unix:/path` or `host:port`. */
+    grpcEndpoint: z.string().min(1),
+    tensors: Listen,
+    /** Grows with each start of this pod, so that a lease never survives a restart. */
+    generation: z.int().min(0).default(0),
+    /** Role and epoch that were recorded for this pod; `none` waits for an assignment. */
+    role: z.enum(['none', 'encode', 'prefill', 'decode']).default('none'),
+    epoch: z.int().min(0).default(0),
+    /** Socket of the device arbiter; without it this process has `threads` cores to itself. */
+    arbiterSocket: z.string().optional(),
+    threads: z.int().min(1).default(1),
+    drainTimeoutMs: z.int().min(0).default(10_000),
+    model: z.strictObject({
+      name: z.string().min(1),
+      path: z.string().min(1),
+      mmprojPath: z.string().optional(),
+    }),
+    engine: z
+      .strictObject({
+        contextTokensMax: z.int().min(64).default(4096),
+        slotCount: z.int().min(1).max(256).default(16),
+        kvBlocksMax: z.int().min(4).default(2048),
+        stepTokensMax: z.int().min(64).default(512),
+        chunkTokens: z.int().min(64).default(256),
+        chunkWaitStepsMax: z.int().min(0).default(4),
+        agedSteps: z.int().min(1).default(64),
+        waitingMax: z.int().min(1).default(256),
+        stepTilesMax: z.int().min(1).default(4),
+        decodeAheadTokens: z.int().min(1).default(128),
+        layerGroups: z.int().min(1).default(4),
+      })
+      .refine((engine) => engine.stepTokensMax >= engine.chunkTokens, 'stepTokensMax must be at least chunkTokens')
+      .prefault({}),
+    leases: z
+      .strictObject({
+        ttlMs: z.int().min(100).default(30_000),
+        quarantineMs: z.int().min(0).default(60_000),
+        max: z.int().min(1).default(1024),
+      })
+      .prefault({}),
+    encode: z
+      .strictObject({
+        tileCacheBytes: z
+          .int()
+          .min(0)
+          .default(256 * megabyte),
+        tilesMax: z.int().min(1).default(256),
+        pixelsMax: z.int().min(1).default(50_000_000),
+      })
+      .prefault({}),
+  })
+  .readonly();
+
+export type StageConfig = z.infer<typeof StageConfig>;
+
+/** @throws config_invalid */
+export function readConfig(file?: string): StageConfig {
+  const sources = { environment: process.env, section: 'STAGE', ...(file === undefined ? {} : { file }) };
+  return loadConfig(StageConfig, sources);
+}

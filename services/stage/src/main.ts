@@ -1,0 +1,61 @@
+import 'reflect-metadata';
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { maskSecrets } from '@tercet/config';
+import { toTercetError, wire } from '@tercet/contracts';
+import type { EmbeddedEngine } from '@tercet/engine';
+import type { GrpcServer } from '@tercet/grpc';
+import type { TileCutter } from '@tercet/image';
+import type { RoleHost } from '@tercet/stage';
+import { type Log, openLog } from '@tercet/telemetry';
+import type { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
+import { appModule, ENGINE, IMAGES, LOG, MEMORY, ROLE_HOST, SERVER, TENSORS } from './app.module.js';
+import { readConfig, type StageConfig } from './config.js';
+import type { Stage } from './stages.js';
+
+const roles = {
+  none: wire.Role.ROLE_UNSPECIFIED,
+  encode: wire.Role.ROLE_ENCODE,
+  prefill: wire.Role.ROLE_PREFILL,
+  decode: wire.Role.ROLE_DECODE,
+};
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  openLog({ service: 'stage' }).error('stage.start_failed', { error: toTercetError(error) });
+  process.exit(1);
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const fileAt = args.indexOf('--config');
+  const config = readConfig(fileAt < 0 ? undefined : args[fileAt + 1]);
+  if (args.includes('--print-config')) {
+    console.log(JSON.stringify(maskSecrets(config), undefined, 2));
+    return;
+  }
+  const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
+  const log = app.get<Log>(LOG);
+  const host = app.get<RoleHost<Stage>>(ROLE_HOST);
+  if (config.role !== 'none') await host.setRole(roles[config.role], BigInt(config.epoch), AbortSignal.abort());
+  log.info('stage.ready', { role: config.role, epoch: host.state.epoch, config: maskSecrets(config) });
+  const stopped = Promise.withResolvers<string>();
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const)
+    process.once(signal, () => stopped.resolve(signal));
+  const reason = await stopped.promise;
+  log.info('stage.stopping', { reason });
+  await stop(app, config);
+  log.info('stage.stopped');
+  process.exit(0);
+}
+
+/** In order: no new calls, running calls end and what they lent is read, then engine, tensors and memory go. */
+async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfig): Promise<void> {
+  const patience = AbortSignal.timeout(drainTimeoutMs);
+  await app.get<RoleHost<Stage>>(ROLE_HOST).stop(patience);
+  await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(1000));
+  await app.get<EmbeddedEngine>(ENGINE).close(AbortSignal.abort());
+  await app.get<TensorPlane>(TENSORS).close();
+  await app.get<TileCutter>(IMAGES)[Symbol.asyncDispose]();
+  app.get<SharedMemory>(MEMORY).close();
+}

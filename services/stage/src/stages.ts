@@ -1,0 +1,33 @@
+import { TercetError, wire } from '@tercet/contracts';
+import type { StageEngine } from '@tercet/engine';
+import { type CutTiles, DecodeStage, EncodeStage, PrefillStage, type TensorPort, TileCache } from '@tercet/stage';
+import { systemClock } from '@tercet/telemetry';
+import type { StageConfig } from './config.js';
+
+export type Stage = EncodeStage | PrefillStage | DecodeStage;
+
+export interface StageParts {
+  readonly engine: StageEngine;
+  readonly tensors: TensorPort;
+  readonly cutTiles: CutTiles;
+}
+
+/** Makes the stage of a role over the engine that is loaded. The tile cache outlives a switch to another role. */
+export function stagesOf(config: StageConfig, parts: StageParts): (role: wire.Role) => Promise<Stage> {
+  const { engine, tensors, cutTiles } = parts;
+  const { tilesMax, tileCacheBytes } = config.encode;
+  const cache = new TileCache(tileCacheBytes);
+  const common = { engine, tensors, clock: systemClock };
+  return async (role) => {
+    switch (role) {
+      case wire.Role.ROLE_ENCODE:
+        return new EncodeStage({ ...common, cutTiles, cache, tilesMax });
+      case wire.Role.ROLE_PREFILL:
+        return new PrefillStage(common);
+      case wire.Role.ROLE_DECODE:
+        return new DecodeStage(common);
+      default:
+        throw new TercetError('invalid_request', { role });
+    }
+  };
+}

@@ -1,0 +1,92 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TercetError, wire } from '@tercet/contracts';
+import type { StageEngine } from '@tercet/engine';
+import type { RoleHost } from '@tercet/stage';
+import { type Log, systemClock } from '@tercet/telemetry';
+import type { Stage } from './stages.js';
+
+export interface WorkerControlOptions {
+  readonly podId: string;
+  readonly host: RoleHost<Stage>;
+  readonly engine: StageEngine;
+  readonly grpcEndpoint: string;
+  readonly tensorEndpoint: string;
+  readonly log: Log;
+}
+
+const intervalMsMin = 50;
+
+/** What others may ask of this process beside its stage: who it is, what it does, and to become something else. */
+export class WorkerControl {
+  readonly #options: WorkerControlOptions;
+
+  constructor(options: WorkerControlOptions) {
+    this.#options = options;
+  }
+
+  status(): wire.WorkerStatus {
+    const { podId, host, engine, grpcEndpoint, tensorEndpoint } = this.#options;
+    const { modelName, modelDigest, kvLayoutDigest } = engine.descriptor;
+    return {
+      podId,
+      ...host.state,
+      model: modelName,
+      modelDigest,
+      kvLayoutDigest,
+      grpcEndpoint,
+      tensorEndpoint,
+      load: this.load(),
+      residentBytes: BigInt(process.memoryUsage.rss()),
+    };
+  }
+
+  load(): wire.LoadReport {
+    const { podId, host, engine } = this.#options;
+    const { role, epoch } = host.state;
+    const { steps, ...load } = engine.load();
+    const counters = host.stage?.counters;
+    return {
+      podId,
+      role,
+      epoch,
+      ...load,
+      steps: BigInt(steps),
+      requestsDone: BigInt(counters?.requestsDone ?? 0),
+      tokensDone: BigInt(counters?.tokensDone ?? 0),
+      mediaCacheHits: BigInt(counters !== undefined && 'cacheHits' in counters ? counters.cacheHits : 0),
+      prefixCachedTokens: BigInt(load.prefixCachedTokens),
+      leasesOpen: host.stage?.leasesOpen ?? 0,
+      unixMs: BigInt(systemClock.unixMs()),
+    };
+  }
+
+  /** @throws epoch_stale, role_switch_failed, invalid_request */
+  async setRole(request: wire.SetRoleRequest): Promise<wire.WorkerStatus> {
+    const { host, log } = this.#options;
+    const before = host.state;
+    const startMs = systemClock.nowMs();
+    await host.setRole(request.role, request.expectedEpoch, AbortSignal.timeout(request.drainTimeoutMs));
+    const ms = Math.round(systemClock.nowMs() - startMs);
+    log.info('role.changed', {
+      from: wire.Role[before.role],
+      to: wire.Role[request.role],
+      epoch: host.state.epoch,
+      ms,
+    });
+    return this.status();
+  }
+
+  async drain(request: wire.DrainRequest): Promise<wire.WorkerStatus> {
+    await this.#options.host.drain(AbortSignal.timeout(request.timeoutMs));
+    return this.status();
+  }
+
+  /** A report now, and one after each interval until the caller leaves. @throws invalid_request */
+  async *watchLoad({ intervalMs }: wire.WatchLoadRequest, signal: AbortSignal): AsyncGenerator<wire.LoadReport> {
+    if (intervalMs < intervalMsMin) throw new TercetError('invalid_request', { intervalMs, intervalMsMin });
+    while (!signal.aborted) {
+      yield this.load();
+      await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+}
