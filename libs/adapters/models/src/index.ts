@@ -1,0 +1,9 @@
+export {
+  type Catalog,
+  CatalogFile,
+  CatalogModel,
+  CatalogShape,
+  CatalogSource,
+  loadCatalog,
+  modelOf,
+} from './catalog.js';
