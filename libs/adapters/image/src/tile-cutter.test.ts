@@ -115,6 +115,14 @@ describe('the threads', () => {
     expect((await third).length).toBe((await first).length);
   });
 
+  test('that were warmed up serve as others do', async () => {
+    await using warm = openTileCutter({ ...limits, workersMax: 1 });
+    warm.warm();
+    warm.warm();
+    const source = sourceOf(read('wide-420.jpg'), tiny, 'half');
+    expect((await warm.cutTiles(source, never)).length).toBe(source.tiles.length * 3 * 64 * 64);
+  });
+
   test('answer what was asked before they end', async () => {
     const closing = openTileCutter({ ...limits, workersMax: 1 });
     const source = sourceOf(read('rgb.png'), tiny, 'half');

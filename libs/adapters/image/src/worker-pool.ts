@@ -7,7 +7,12 @@ export interface WorkerPoolOptions {
   readonly workersMax: number;
   /** Most tasks that wait for a thread; one more is refused. */
   readonly waitingMax: number;
+  /** What a thread runs; the one that cuts tiles unless given. */
+  readonly script?: URL;
 }
+
+/** Pixels lie outside the heap, so a small one does; by default a thread kept 180 MB, with this 80 MB. */
+const resourceLimits = { maxYoungGenerationSizeMb: 16, maxOldGenerationSizeMb: 256 };
 
 type Job = Omit<CutTask, 'taskId'>;
 
@@ -83,8 +88,7 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #startThread(): Thread {
-    const suffix = import.meta.url.endsWith('.ts') ? 'ts' : 'js';
-    const worker = new Worker(new URL(`./tile-worker.${suffix}`, import.meta.url));
+    const worker = new Worker(this.#options.script ?? tileWorkerUrl(), { resourceLimits });
     const thread: Thread = { worker, running: undefined };
     let failure: unknown;
     worker.unref();
@@ -98,9 +102,16 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #start(thread: Thread, waiting: Waiting): void {
+    try {
+      // Sent as it is, a part of a larger buffer would take the whole buffer along.
+      const file = new Uint8Array(waiting.task.file);
+      thread.worker.postMessage({ ...waiting.task, file }, [file.buffer]);
+    } catch (error) {
+      waiting.reject(new TercetError('internal', { reason: 'the image cannot be sent' }, { cause: error }));
+      return;
+    }
     thread.running = waiting;
     thread.worker.ref();
-    thread.worker.postMessage(waiting.task);
   }
 
   #finish(thread: Thread, reply: CutReply): void {
@@ -108,7 +119,7 @@ export class WorkerPool implements AsyncDisposable {
     thread.running = undefined;
     thread.worker.unref();
     if (reply.kind === 'done') running?.resolve(reply.pixels);
-    else running?.reject(new TercetError(reply.kind === 'invalid' ? 'media_invalid' : 'internal', pick(reply)));
+    else running?.reject(failureOf(reply));
     this.#startNext();
   }
 
@@ -121,13 +132,19 @@ export class WorkerPool implements AsyncDisposable {
   }
 
   #startNext(): void {
-    if (this.#closed || this.#waiting.length === 0) return;
-    const idle = this.#idleThread();
-    const next = idle === undefined ? undefined : this.#waiting.shift();
-    if (idle !== undefined && next !== undefined) this.#start(idle, next);
+    while (!this.#closed && this.#waiting.length > 0) {
+      const idle = this.#idleThread();
+      if (idle === undefined) return;
+      this.#start(idle, this.#waiting.shift() as Waiting);
+    }
   }
 }
 
-function pick({ reason }: { reason: string }): { reason: string } {
-  return { reason };
+/** A thread starts from sources where this file did. */
+function tileWorkerUrl(): URL {
+  return new URL(`./tile-worker.${import.meta.url.endsWith('.ts') ? 'ts' : 'js'}`, import.meta.url);
+}
+
+function failureOf({ kind, reason }: CutReply & { kind: 'invalid' | 'failed' }): TercetError {
+  return new TercetError(kind === 'invalid' ? 'media_invalid' : 'internal', { reason });
 }
