@@ -12,9 +12,9 @@ export interface Address {
 export interface GetOptions {
   /** Where the connection goes; the name is not looked up again, so what was checked is what is connected to. */
   readonly addresses: readonly Address[];
-  readonly connectMsMax: number;
+  readonly connectMs: number;
   /** From the connection to the head of the answer. */
-  readonly answerMsMax: number;
+  readonly answerMs: number;
 }
 
 /**
@@ -22,7 +22,7 @@ export interface GetOptions {
  * @throws media_fetch_failed
  */
 export function httpGet(url: URL, options: GetOptions, signal: AbortSignal): Promise<IncomingMessage> {
-  const { addresses, connectMsMax, answerMsMax } = options;
+  const { addresses, connectMs, answerMs } = options;
   const isSecure = url.protocol === 'https:';
   return new Promise((resolve, reject) => {
     const request = (isSecure ? requestHttps : requestHttp)(url, {
@@ -31,11 +31,11 @@ export function httpGet(url: URL, options: GetOptions, signal: AbortSignal): Pro
       lookup: pinnedLookup(addresses),
       headers: { accept: 'image/*, */*;q=0.1', 'accept-encoding': 'identity', 'user-agent': 'tercet' },
     });
-    let timer = giveUp(request, connectMsMax, 'no connection');
+    let timer = giveUp(request, connectMs, 'no connection');
     request.on('socket', (socket) => {
       socket.once(isSecure ? 'secureConnect' : 'connect', () => {
         clearTimeout(timer);
-        timer = giveUp(request, answerMsMax, 'no answer');
+        timer = giveUp(request, answerMs, 'no answer');
       });
       // A handshake that failed is reported by the request as well; without a listener it would end the process.
       (socket as TLSSocket).on('error', () => {});

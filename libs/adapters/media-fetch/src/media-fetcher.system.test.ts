@@ -10,9 +10,9 @@ const never = new AbortController().signal;
 const options: MediaFetcherOptions = {
   bytesMax: 10_000,
   redirectsMax: 3,
-  connectMsMax: 2000,
-  answerMsMax: 300,
-  wholeMsMax: 1000,
+  connectMs: 2000,
+  answerMs: 300,
+  totalMs: 1000,
   allowPrivate: ['127.0.0.1'],
 };
 
@@ -196,7 +196,7 @@ describe('names', () => {
 
   test('a look-up that hangs is given up', async () => {
     const resolve = (): Promise<never> => new Promise(() => {});
-    const fetcher = new MediaFetcher({ ...options, connectMsMax: 50, resolve });
+    const fetcher = new MediaFetcher({ ...options, connectMs: 50, resolve });
     const failure = await failureOf(fetcher.fetch('http://slow.example/', never));
     expect(failure.message).toContain('no address within 50 ms');
   });
@@ -212,10 +212,7 @@ describe('names', () => {
 
 test.each(['/hang', '/drip'])('%s ends when the request is aborted, with its reason', async (path) => {
   const abort = new AbortController();
-  const fetched = new MediaFetcher({ ...options, answerMsMax: 5000, wholeMsMax: 5000 }).fetch(
-    origin + path,
-    abort.signal,
-  );
+  const fetched = new MediaFetcher({ ...options, answerMs: 5000, totalMs: 5000 }).fetch(origin + path, abort.signal);
   setTimeout(() => abort.abort(new Error('client went away')), 50);
   await expect(fetched).rejects.toThrow('client went away');
   await expect(new MediaFetcher(options).fetch(`${origin}/good.png`, abort.signal)).rejects.toThrow('went away');

@@ -9,15 +9,15 @@ import { type Address, httpGet } from './http-get.js';
 
 export interface MediaFetcherOptions {
   readonly bytesMax: number;
-  readonly redirectsMax: number;
-  /** For the look-up of the name, and again until the connection stands, TLS included. */
-  readonly connectMsMax: number;
-  /** From the connection to the head of the answer. */
-  readonly answerMsMax: number;
-  /** The whole fetch with all redirects. */
-  readonly wholeMsMax: number;
+  /** Longest whole fetch, with all redirects. */
+  readonly totalMs: number;
   /** Addresses that are not public are refused unless this is true or lists their subnet. */
   readonly allowPrivate: boolean | readonly string[];
+  /** Longest look-up of a name, and longest wait for a connection, TLS included. */
+  readonly connectMs?: number;
+  /** Longest wait from the connection to the head of the answer. */
+  readonly answerMs?: number;
+  readonly redirectsMax?: number;
   /** Addresses of a host name; the system's resolver unless given. */
   readonly resolve?: (host: string) => Promise<readonly Address[]>;
 }
@@ -29,11 +29,13 @@ const pageTypes = new Set(['text/html', 'application/xhtml+xml']);
 
 /** Reads media that a request names by URL, with limits, and only from addresses that a stranger may reach. */
 export class MediaFetcher {
-  readonly #options: MediaFetcherOptions;
+  readonly #options: Required<MediaFetcherOptions>;
   readonly #rules: AddressRules;
 
   constructor(options: MediaFetcherOptions) {
-    this.#options = options;
+    const { totalMs } = options;
+    const defaults = { connectMs: Math.min(5000, totalMs), answerMs: totalMs, redirectsMax: 5, resolve: lookupAll };
+    this.#options = { ...defaults, ...options };
     this.#rules = new AddressRules(options.allowPrivate);
   }
 
@@ -46,8 +48,8 @@ export class MediaFetcher {
   async fetch(url: string, signal: AbortSignal): Promise<Uint8Array> {
     signal.throwIfAborted();
     if (/^data:/i.test(url)) return readDataUrl(url, this.#options.bytesMax);
-    const { wholeMsMax } = this.#options;
-    const whole = AbortSignal.timeout(wholeMsMax);
+    const { totalMs } = this.#options;
+    const whole = AbortSignal.timeout(totalMs);
     const either = AbortSignal.any([signal, whole]);
     let host: string | undefined;
     try {
@@ -63,22 +65,22 @@ export class MediaFetcher {
       }
     } catch (error) {
       signal.throwIfAborted();
-      throw describe(whole.aborted ? fetchFailed(`not done within ${wholeMsMax} ms`) : error, host);
+      throw describe(whole.aborted ? fetchFailed(`not done within ${totalMs} ms`) : error, host);
     }
   }
 
   async #get(url: URL, signal: AbortSignal): Promise<IncomingMessage> {
-    const { connectMsMax, answerMsMax } = this.#options;
-    const late = fetchFailed(`no address within ${connectMsMax} ms`);
-    const addresses = await unlessAborted(this.#resolve(url.hostname), signal, { ms: connectMsMax, late });
+    const { connectMs, answerMs } = this.#options;
+    const late = fetchFailed(`no address within ${connectMs} ms`);
+    const addresses = await unlessAborted(this.#resolve(url.hostname), signal, { ms: connectMs, late });
     const refused = addresses.find(({ address }) => !this.#rules.isAllowed(address));
     if (refused !== undefined) throw new TercetError('media_address_refused');
-    return await httpGet(url, { addresses, connectMsMax, answerMsMax }, signal);
+    return await httpGet(url, { addresses, connectMs, answerMs }, signal);
   }
 
   async #resolve(hostname: string): Promise<readonly Address[]> {
     const host = hostname.replace(/^\[|\]$/g, '');
-    const addresses = await (this.#options.resolve ?? lookupAll)(host);
+    const addresses = await this.#options.resolve(host);
     if (addresses.length === 0) throw fetchFailed('the host has no address');
     return addresses;
   }
