@@ -17,7 +17,7 @@ export interface SamplerVocabulary {
 /**
  * Samplers for the requests of one engine. They share memory for one vocabulary, so they run on one event loop.
  * The factory throws invalid_request for a parameter out of range, grammar_unsupported, and stage_protocol when the
- * generated tokens so far break the grammar. The first grammar costs a walk over the vocabulary's bytes.
+ * generated tokens so far break the grammar. Making it reads the bytes of every token.
  */
 export function createSamplerFactory(vocabulary: SamplerVocabulary): SamplerFactory {
   const { vocabSize } = vocabulary;
