@@ -1,2 +1,3 @@
+export { Counter, Gauge, Histogram, Registry } from 'prom-client';
 export { type Log, type LogFields, openLog } from './log.js';
 export { systemClock } from './system-clock.js';

@@ -1,0 +1,136 @@
+import { createWriteStream, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { TercetError } from '@tercet/contracts';
+import { DeviceArbiterServer } from '@tercet/device-arbiter';
+import { type ChildEvents, SupervisedProcess } from './child-process.js';
+import { lockInstance } from './instance-lock.js';
+import { type ModelPaths, planSystem, type UpOptions } from './topology.js';
+
+export interface SupervisorOptions {
+  readonly up: UpOptions;
+  readonly models: readonly ModelPaths[];
+  readonly folder: string;
+  /** What a person should see: crashes, restarts. */
+  readonly notify: (text: string) => void;
+}
+
+const entries = {
+  stage: fileURLToPath(import.meta.resolve('@tercet/stage-service/main')),
+  gateway: fileURLToPath(import.meta.resolve('@tercet/gateway/main')),
+};
+const stopTimeoutMs = { gateway: 35_000, stage: 12_000 };
+const readyTimeoutMs = 120_000;
+
+/**
+ * A whole system on this machine: the device arbiter here, every stage and the gateway as processes that are watched and
+ * started again. Stops in order, so that no request is lost: the gateway first, which finishes what it answers, then the
+ * stages.
+ */
+export class Supervisor implements AsyncDisposable {
+  readonly url: string;
+  readonly logPath: string;
+  readonly #lock: Disposable;
+  readonly #arbiter: DeviceArbiterServer;
+  readonly #stages: readonly SupervisedProcess[];
+  readonly #gateway: SupervisedProcess;
+  readonly #failed = Promise.withResolvers<never>();
+
+  /** @throws already_running, port_in_use */
+  static async start(options: SupervisorOptions): Promise<Supervisor> {
+    const { folder, up } = options;
+    const lock = lockInstance(folder);
+    try {
+      const sockets = join(folder, 'run');
+      mkdirSync(sockets, { recursive: true, mode: 0o700 });
+      for (const name of readdirSync(sockets)) rmSync(join(sockets, name), { force: true });
+      const plan = planSystem(up, options.models, sockets);
+      const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
+      const arbiter = await DeviceArbiterServer.open({ socketPath: plan.arbiterSocket, cores: up.cores, clock });
+      return new Supervisor(options, { lock, arbiter, plan });
+    } catch (error) {
+      lock[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  private constructor(
+    { up, folder, notify }: SupervisorOptions,
+    parts: { lock: Disposable; arbiter: DeviceArbiterServer; plan: ReturnType<typeof planSystem> },
+  ) {
+    this.url = `http://${up.host.includes(':') ? `[${up.host}]` : up.host}:${up.port}`;
+    this.logPath = join(folder, 'tercet.log');
+    this.#lock = parts.lock;
+    this.#arbiter = parts.arbiter;
+    this.#failed.promise.catch(() => undefined);
+    const events = this.#events(notify);
+    this.#stages = parts.plan.stages.map((plan) => new SupervisedProcess(plan, entries.stage, events));
+    this.#gateway = new SupervisedProcess(parts.plan.gateway, entries.gateway, events);
+  }
+
+  /** Processes by name. */
+  get processes(): { readonly name: string; readonly pid: number | undefined; readonly restarts: number }[] {
+    return [...this.#stages, this.#gateway].map(({ plan, pid, restarts }) => ({ name: plan.name, pid, restarts }));
+  }
+
+  /** Resolves when every stage serves. @throws what stopped a process from starting, no_pod when it takes too long */
+  async ready(signal: AbortSignal): Promise<void> {
+    const either = AbortSignal.any([signal, AbortSignal.timeout(readyTimeoutMs)]);
+    await Promise.race([this.#failed.promise, this.#untilReady(either)]);
+  }
+
+  /** Rejects when a process cannot be kept running. */
+  get failed(): Promise<never> {
+    return this.#failed.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#gateway.stop(stopTimeoutMs.gateway);
+    await Promise.all(this.#stages.map((stage) => stage.stop(stopTimeoutMs.stage)));
+    await this.#arbiter[Symbol.asyncDispose]();
+    this.#lock[Symbol.dispose]();
+  }
+
+  async #untilReady(signal: AbortSignal): Promise<void> {
+    let missing = 'the gateway does not answer';
+    while (!signal.aborted) {
+      const response = await fetch(`${this.url}/readyz`, { signal }).catch(() => undefined);
+      if (response?.ok === true) return;
+      if (response !== undefined) missing = ((await response.json()) as { missing: string[] }).missing.join(', ');
+      await sleep(100, undefined, { signal }).catch(() => undefined);
+    }
+    throw new TercetError('no_pod', { missing });
+  }
+
+  #events(notify: (text: string) => void): ChildEvents {
+    const log = createWriteStream(this.logPath, { flags: 'w', mode: 0o600 });
+    const lastError = new Map<string, string>();
+    return {
+      onLine: (name, line) => {
+        log.write(`${line}\n`);
+        const message = startFailure(line);
+        if (message !== undefined) {
+          lastError.set(name, message);
+          this.#failed.reject(new Error(`${name}: ${message}`));
+        }
+      },
+      onCrash: (name, reason, delayMs) => notify(`${name} ended (${reason}); starts again in ${delayMs} ms`),
+      onGaveUp: (name, reason) => {
+        const why = lastError.get(name) ?? reason;
+        this.#failed.reject(new Error(`${name} does not stay up: ${why}; see ${this.logPath}`));
+      },
+    };
+  }
+}
+
+/** What a process says when it refuses to start. */
+function startFailure(line: string): string | undefined {
+  if (!line.includes('.start_failed"')) return undefined;
+  try {
+    const { error } = JSON.parse(line) as { error?: { code?: string; message?: string } };
+    return `${error?.message ?? 'did not start'} [${error?.code ?? 'internal'}]`;
+  } catch {
+    return undefined;
+  }
+}

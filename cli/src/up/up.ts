@@ -1,0 +1,78 @@
+import { once } from 'node:events';
+import { toTercetError } from '@tercet/contracts';
+import { Command, InvalidArgumentError } from 'commander';
+import pc from 'picocolors';
+import { stateFolder } from '../config.js';
+import { resolveModels } from './models.js';
+import { Supervisor } from './supervisor.js';
+import { type UpOptions, usableCores } from './topology.js';
+
+/** `tercet up`: the whole system on this machine, until Ctrl-C. */
+export function upCommand(): Command {
+  return new Command('up')
+    .description('Start the whole system on this machine: encode, prefill, decode and the gateway.')
+    .option('-m, --model <name...>', 'models to serve: names of the catalog or GGUF files', ['tercet-tiny'])
+    .option('--encode <n>', 'encode processes', count(0), 1)
+    .option('--prefill <n>', 'prefill processes', count(1), 1)
+    .option('--decode <n>', 'decode processes', count(1), 1)
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--port <n>', 'HTTP port: page and OpenAI API', count(0), 8080)
+    .option('--grpc-port <n>', 'gRPC port', count(0), 8081)
+    .option('--cores <n>', 'cores that all stages share', count(1), usableCores())
+    .option('--context <tokens>', 'tokens of prompt and answer together', count(64), 4096)
+    .option('--slots <n>', 'sequences that one process holds at a time', count(1), 16)
+    .option('--allow-private-addresses', 'let image URLs lead to private addresses', false)
+    .addHelpText('after', '\nExamples:\n  tercet up\n  tercet up --encode 2 --prefill 1 --decode 2 --port 9000\n')
+    .action(async (options: Options) => {
+      process.exitCode = await up(options);
+    });
+}
+
+interface Options extends Omit<UpOptions, 'contextTokensMax'> {
+  readonly model: string[];
+  readonly context: number;
+}
+
+async function up(options: Options): Promise<number> {
+  const say = (text: string) => process.stderr.write(`${text}\n`);
+  try {
+    const models = await resolveModels(options.model);
+    const startedMs = performance.now();
+    const up = { ...options, contextTokensMax: options.context };
+    await using supervisor = await Supervisor.start({ up, models, folder: stateFolder(), notify: say });
+    const stop = AbortSignal.any([signalled('SIGINT'), signalled('SIGTERM'), signalled('SIGHUP')]);
+    say(`starting ${supervisor.processes.map(({ name }) => name).join(', ')} …`);
+    await Promise.race([supervisor.ready(stop), once(stop, 'abort')]);
+    if (stop.aborted) return 130;
+    const seconds = ((performance.now() - startedMs) / 1000).toFixed(1);
+    say(
+      `${pc.green('ready')} in ${seconds} s, ${models.map(({ name }) => name).join(', ')}; log: ${supervisor.logPath}`,
+    );
+    process.stdout.write(`${supervisor.url}\n`);
+    await Promise.race([supervisor.failed, once(stop, 'abort')]);
+    say('stopping …');
+    return 0;
+  } catch (error) {
+    const failure = toTercetError(error);
+    say(
+      `${pc.red('error')}: ${failure.code === 'internal' ? (error as Error).message : `${failure.message} [${failure.code}]`}`,
+    );
+    return 1;
+  }
+}
+
+function signalled(name: 'SIGINT' | 'SIGTERM' | 'SIGHUP'): AbortSignal {
+  const abort = new AbortController();
+  process.once(name, () => abort.abort());
+  return abort.signal;
+}
+
+/** A whole number from `min` on. */
+function count(min: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < min)
+      throw new InvalidArgumentError(`must be a whole number from ${min} on.`);
+    return value;
+  };
+}

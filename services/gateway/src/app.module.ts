@@ -1,0 +1,100 @@
+import { createServer, type Server } from 'node:http';
+import { type DynamicModule, Module } from '@nestjs/common';
+import { TercetError, toTercetError } from '@tercet/contracts';
+import { MediaFetcher } from '@tercet/media-fetch';
+import { type Log, openLog, systemClock } from '@tercet/telemetry';
+import type { GatewayConfig } from './config.js';
+import { routesOf } from './http/router.js';
+import { measured } from './measured.js';
+import { GatewayMetrics } from './metrics.js';
+import { ModelTable } from './models/model-table.js';
+import { openModel } from './models/served-model.js';
+import { Admission } from './pipeline/admission.js';
+import { Pipeline } from './pipeline/pipeline.js';
+import { grpcCalls } from './pods/grpc-calls.js';
+import { type Pod, PodTable } from './pods/pod-table.js';
+
+export const CONFIG = Symbol('config');
+export const LOG = Symbol('log');
+export const METRICS = Symbol('metrics');
+export const MODELS = Symbol('models');
+export const PODS = Symbol('pods');
+export const ADMISSION = Symbol('admission');
+export const PIPELINE = Symbol('pipeline');
+export const HTTP_SERVER = Symbol('http server');
+
+/** The gateway process: models, the pods that serve them, the pipeline over both, and the APIs in front of it. */
+@Module({
+  providers: [
+    { provide: LOG, useFactory: () => openLog({ service: 'gateway' }) },
+    { provide: METRICS, useFactory: () => new GatewayMetrics() },
+    {
+      provide: MODELS,
+      inject: [CONFIG],
+      useFactory: ({ models }: GatewayConfig) => new ModelTable(models.map(openModel)),
+    },
+    {
+      provide: PODS,
+      inject: [CONFIG, LOG],
+      useFactory: ({ workers, workerPollMs }: GatewayConfig, log: Log) =>
+        new PodTable({ endpoints: workers, pollMs: workerPollMs, clock: systemClock, log }),
+    },
+    {
+      provide: ADMISSION,
+      inject: [CONFIG],
+      useFactory: ({ requests }: GatewayConfig) => new Admission(requests.runningMax),
+    },
+    {
+      provide: PIPELINE,
+      inject: [CONFIG, PODS, ADMISSION, LOG],
+      useFactory: ({ requests, media }: GatewayConfig, pods: PodTable, admission: Admission, log: Log) =>
+        new Pipeline<Pod>({
+          pods,
+          calls: grpcCalls,
+          prepare: { fetcher: fetcherOf(media), limits: media },
+          admission,
+          clock: systemClock,
+          log,
+          limits: requests,
+        }),
+    },
+    {
+      provide: HTTP_SERVER,
+      inject: [CONFIG, MODELS, PODS, ADMISSION, PIPELINE, METRICS, LOG],
+      useFactory: (config: GatewayConfig, ...parts: HttpParts) => {
+        const [models, pods, admission, pipeline, metrics, log] = parts;
+        const { bodyBytesMax } = config.http;
+        const generate = measured(pipeline, metrics);
+        const app = routesOf({ models, generate, metrics, pods, admission, bodyBytesMax, log });
+        return listen(createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app), config);
+      },
+    },
+  ],
+})
+export class AppModule {}
+
+type HttpParts = [ModelTable, PodTable, Admission, Pipeline<Pod>, GatewayMetrics, Log];
+
+/** The module of a process with this configuration. */
+export function appModule(config: GatewayConfig): DynamicModule {
+  return { module: AppModule, providers: [{ provide: CONFIG, useValue: config }] };
+}
+
+function fetcherOf(media: GatewayConfig['media']): MediaFetcher {
+  const { bytesMax, redirectsMax, fetchTimeoutMs: totalMs, allowPrivateAddresses: allowPrivate } = media;
+  return new MediaFetcher({ bytesMax, redirectsMax, totalMs, allowPrivate });
+}
+
+/** @throws port_in_use, config_invalid */
+async function listen(server: Server, { http }: GatewayConfig): Promise<Server> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject);
+  server.listen(http.port, http.host, resolve);
+  try {
+    await promise;
+    return server;
+  } catch (cause) {
+    const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    throw new TercetError(taken ? 'port_in_use' : 'config_invalid', { ...http }, { cause: toTercetError(cause) });
+  }
+}

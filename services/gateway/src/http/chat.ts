@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import { TercetError } from '@tercet/contracts';
+import type { Request, Response } from 'express';
+import type { GatewayMetrics } from '../metrics.js';
+import type { ModelTable } from '../models/model-table.js';
+import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
+import { ChatBody, grammarOf, messagesOf, parseBody, samplingOf, stopsOf } from './chat-request.js';
+import {
+  type CollectedChoice,
+  chatChunk,
+  chatCompletion,
+  chunkChoice,
+  type ResponseHead,
+  serverTiming,
+  timelineOf,
+  usageOf,
+} from './chat-response.js';
+import { errorBody } from './error-body.js';
+import { EventStream } from './event-stream.js';
+import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
+
+/** Runs one answer. The pipeline, with whatever is counted around it. */
+export type Generate = (request: GenerationRequest, signal: AbortSignal) => AsyncGenerator<AnswerEvent>;
+
+export interface ChatOptions {
+  readonly models: ModelTable;
+  readonly generate: Generate;
+  readonly metrics: GatewayMetrics;
+}
+
+type Finished = Extract<AnswerEvent, { kind: 'finished' }>;
+
+/** `POST /v1/chat/completions` */
+export async function chatCompletions(
+  { models, generate }: ChatOptions,
+  json: unknown,
+  { response, signal }: { request: Request; response: Response; signal: AbortSignal },
+): Promise<void> {
+  const body = parseBody(ChatBody, json);
+  const model = models.get(body.model);
+  const requests = requestsOf(body, model);
+  const wantsLogprobs = body.logprobs ?? false;
+  const created = Math.floor(Date.now() / 1000);
+  const head: ResponseHead = { id: `chatcmpl-${requests[0]?.requestId}`, created, model, wantsLogprobs };
+  const events = mergeAnswers(requests.map((request) => generate(request, signal)));
+  if (body.stream === true) {
+    await stream(head, events, { response, includeUsage: body.stream_options?.include_usage ?? false });
+    return;
+  }
+  const choices = await collect(events, requests.length);
+  const first = choices[0]?.finished.timeline;
+  if (first !== undefined) response.setHeader('Server-Timing', serverTiming(first));
+  response.setHeader('x-request-id', head.id);
+  response.json(chatCompletion(head, choices));
+}
+
+/** One request per choice; they differ in the seed. @throws invalid_request */
+function requestsOf(body: ChatBody, model: GenerationRequest['model']): GenerationRequest[] {
+  const { messages, media } = messagesOf(body);
+  if (body.top_logprobs !== undefined && body.top_logprobs !== null && body.logprobs !== true) {
+    throw new TercetError('invalid_request', { param: 'top_logprobs', reason: 'needs logprobs: true' });
+  }
+  const topLogprobs = body.logprobs === true ? { topLogprobs: body.top_logprobs ?? 0 } : {};
+  const sampling = samplingOf(body, { ...topLogprobs, grammar: grammarOf(body) });
+  const tokensMax = body.max_completion_tokens ?? body.max_tokens ?? undefined;
+  const id = randomUUID();
+  return Array.from({ length: body.n ?? 1 }, (_, index) => ({
+    requestId: index === 0 ? id : `${id}-${index}`,
+    tenant: '',
+    model,
+    prompt: { kind: 'chat', messages },
+    media,
+    sampling: { ...sampling, seed: BigInt.asUintN(64, sampling.seed + BigInt(index)) },
+    ...(tokensMax === undefined ? {} : { tokensMax }),
+    stop: stopsOf(body),
+  }));
+}
+
+async function collect(events: AsyncIterable<ChoiceEvent>, count: number): Promise<CollectedChoice[]> {
+  const choices = Array.from({ length: count }, () => ({
+    text: '',
+    tokens: [] as CollectedChoice['tokens'][number][],
+    finished: undefined as Finished | undefined,
+  }));
+  for await (const { index, event } of events) {
+    const choice = choices[index];
+    if (choice === undefined || event.kind === 'accepted') continue;
+    choice.text += event.text;
+    if (event.kind === 'token') choice.tokens.push(event.token);
+    else choice.finished = event;
+  }
+  return choices.map(({ text, tokens, finished }) => {
+    if (finished === undefined) throw new TercetError('empty_answer');
+    return { text, tokens, finished };
+  });
+}
+
+/** Headers wait for the first token, so that they can say how long it took; from then on errors are events. */
+async function stream(
+  head: ResponseHead,
+  events: AsyncGenerator<ChoiceEvent>,
+  { response, includeUsage }: { response: Response; includeUsage: boolean },
+): Promise<void> {
+  const opening: ChoiceEvent[] = [];
+  let out: EventStream | undefined;
+  const finished: Finished[] = [];
+  const usage = includeUsage ? { usage: null } : {};
+  try {
+    for await (const choiceEvent of events) {
+      const { index, event } = choiceEvent;
+      opening.push(choiceEvent);
+      if (event.kind === 'accepted') continue;
+      if (event.kind === 'finished') finished.push(event);
+      out ??= new EventStream(response, { 'x-request-id': head.id });
+      for (const ready of opening.splice(0)) {
+        const choice = chunkChoice(head, ready.index, ready.event);
+        const tercet = ready.event.kind === 'finished' && index === 0 ? { tercet: timelineOf(ready.event) } : {};
+        if (choice !== undefined) await out.send(chatChunk(head, [choice], { ...usage, ...tercet }));
+      }
+    }
+    if (includeUsage) await out?.send(chatChunk(head, [], { usage: usageOf(finished.map((event) => event.usage)) }));
+    await out?.send('[DONE]');
+    out?.end();
+  } catch (error) {
+    if (out === undefined) throw error;
+    await out.send(errorBody(error, head.id).body);
+    out.end();
+  }
+}

@@ -1,0 +1,43 @@
+import { randomUUID } from 'node:crypto';
+import { type TercetError, toTercetError } from '@tercet/contracts';
+import type { Response } from 'express';
+
+const retryAfterSeconds = 1;
+
+/** Error types of the OpenAI API, by HTTP status. */
+function typeOf(status: number): string {
+  if (status === 401) return 'authentication_error';
+  if (status === 403) return 'permission_error';
+  if (status === 404) return 'not_found_error';
+  if (status === 429) return 'rate_limit_error';
+  return status < 500 ? 'invalid_request_error' : 'server_error';
+}
+
+/** OpenAI's error object with our code. */
+export function errorBody(error: unknown, requestId?: string): { status: number; body: object } {
+  const failure = toTercetError(error);
+  const { param } = failure.details;
+  const status = failure.httpStatus;
+  const message = failure.code === 'internal' ? failure.message : sentence(failure);
+  return {
+    status,
+    body: {
+      error: { message, type: typeOf(status), param: param ?? null, code: failure.code, request_id: requestId ?? null },
+    },
+  };
+}
+
+/** Answers with the error, when nothing of the answer was sent yet. */
+export function sendError(response: Response, error: unknown, requestId: string = randomUUID()): void {
+  const { status, body } = errorBody(error, requestId);
+  if (response.headersSent || response.destroyed) {
+    response.destroy();
+    return;
+  }
+  if (toTercetError(error).retry === 'later') response.setHeader('Retry-After', String(retryAfterSeconds));
+  response.status(status).json(body);
+}
+
+function sentence({ message }: TercetError): string {
+  return `${message.charAt(0).toUpperCase()}${message.slice(1)}`;
+}

@@ -1,0 +1,146 @@
+import { createReadStream, statSync } from 'node:fs';
+import { extname, join, normalize, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TercetError, toTercetError, wire } from '@tercet/contracts';
+import type { Log } from '@tercet/telemetry';
+import { webRoot } from '@tercet/web';
+import express, { type Express, type Request, type Response } from 'express';
+import type { Admission } from '../pipeline/admission.js';
+import type { PodTable } from '../pods/pod-table.js';
+import { type ChatOptions, chatCompletions } from './chat.js';
+import { sendError } from './error-body.js';
+import { readJson } from './read-json.js';
+
+export interface RouterOptions extends ChatOptions {
+  readonly pods: PodTable;
+  readonly admission: Admission;
+  readonly bodyBytesMax: number;
+  readonly log: Log;
+}
+
+type Exchange = { request: Request; response: Response; signal: AbortSignal };
+type JsonRoute = (options: RouterOptions, json: unknown, exchange: Exchange) => Promise<void>;
+
+const postRoutes: Readonly<Record<string, JsonRoute>> = {
+  '/v1/chat/completions': chatCompletions,
+};
+
+/** Every HTTP route of the gateway. */
+export function routesOf(options: RouterOptions): Express {
+  const app = express();
+  app.disable('x-powered-by').disable('etag');
+  for (const [path, route] of Object.entries(postRoutes)) {
+    app.post(path, (request, response) => answer(options, { request, response }, route));
+    app.all(path, (_, response) => sendError(response, new TercetError('method_not_allowed', { path })));
+  }
+  app.get('/v1/models', (_, response) => response.json({ object: 'list', data: options.models.all.map(modelObject) }));
+  app.get('/v1/models/:name', (request, response) => {
+    guarded(response, () => response.json(modelObject(options.models.get(request.params.name))));
+  });
+  app.get('/healthz', (_, response) => response.type('text').send('ok\n'));
+  app.get('/readyz', (_, response) => ready(options, response));
+  app.get('/metrics', async (_, response) => {
+    const { registry } = options.metrics;
+    response.type(registry.contentType).send(await registry.metrics());
+  });
+  app.get('/tercet/pods', (_, response) => response.json({ pods: options.pods.statuses().map(podObject) }));
+  app.get(/.*/, (request, response) => sendPage(request, response));
+  app.use((request: Request, response: Response) => {
+    sendError(response, new TercetError('route_not_found', { path: request.path }));
+  });
+  return app;
+}
+
+/** Reads the body, runs the route, and cancels everything when the client leaves. */
+async function answer(
+  options: RouterOptions,
+  { request, response }: Pick<Exchange, 'request' | 'response'>,
+  route: JsonRoute,
+): Promise<void> {
+  const gone = new AbortController();
+  response.once('close', () => {
+    if (!response.writableFinished) gone.abort(new TercetError('cancelled'));
+  });
+  try {
+    const json = await readJson(request, options.bodyBytesMax);
+    await route(options, json, { request, response, signal: gone.signal });
+  } catch (error) {
+    const failure = toTercetError(error);
+    if (failure.code === 'internal') options.log.error('http.failed', { path: request.path, error: failure });
+    if (failure.code === 'body_too_large') response.setHeader('Connection', 'close');
+    sendError(response, failure);
+  }
+}
+
+function guarded(response: Response, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    sendError(response, error);
+  }
+}
+
+function modelObject(model: RouterOptions['models']['all'][number]): object {
+  const { name, contextTokensMax, vision } = model;
+  const tercet = { contextTokensMax, acceptsImages: vision !== undefined };
+  return { id: name, object: 'model', created: 0, owned_by: 'tercet', tercet };
+}
+
+/** Ready when every model has a pod of each stage that it needs. */
+function ready({ models, pods, admission }: RouterOptions, response: Response): void {
+  const missing = models.all.flatMap(({ name, vision }) => {
+    const roles = [
+      wire.Role.ROLE_PREFILL,
+      wire.Role.ROLE_DECODE,
+      ...(vision === undefined ? [] : [wire.Role.ROLE_ENCODE]),
+    ];
+    const there = new Set(pods.ready().flatMap((pod) => (pod.model === name ? [pod.role] : [])));
+    return roles.filter((role) => !there.has(role)).map((role) => `${name}: no ${roleName(role)}`);
+  });
+  if (admission.isClosed) missing.push('stopping');
+  response.status(missing.length === 0 ? 200 : 503).json({ ready: missing.length === 0, missing });
+}
+
+function podObject(status: wire.WorkerStatus): object {
+  const { podId, role, epoch, phase, model, load, residentBytes } = status;
+  const { waiting = 0, running = 0, kvBlocksUsed = 0, kvBlocksTotal = 0, stepMsMean = 0, leasesOpen = 0 } = load ?? {};
+  const figures = { waiting, running, kvBlocksUsed, kvBlocksTotal, stepMsMean, leasesOpen };
+  const phaseName = wire.Phase[phase].replace('PHASE_', '').toLowerCase();
+  const about = { podId, role: roleName(role), epoch: Number(epoch), phase: phaseName, model };
+  return { ...about, ...figures, residentBytes: Number(residentBytes) };
+}
+
+function roleName(role: wire.Role): string {
+  return role === wire.Role.ROLE_UNSPECIFIED ? 'none' : wire.Role[role].replace('ROLE_', '').toLowerCase();
+}
+
+const contentTypes: Readonly<Record<string, string>> = {
+  '.html': 'text/html; charset=utf-8',
+  '.css': 'text/css; charset=utf-8',
+  '.js': 'text/javascript; charset=utf-8',
+  '.svg': 'image/svg+xml',
+  '.png': 'image/png',
+  '.json': 'application/json',
+};
+const root = fileURLToPath(webRoot);
+
+/** A file of the page; nothing outside its folder, nothing of another type. */
+function sendPage(request: Request, response: Response): void {
+  const asked = request.path === '/' ? '/index.html' : request.path;
+  const path = normalize(join(root, asked));
+  const type = contentTypes[extname(path)];
+  const inside = path.startsWith(root.endsWith(sep) ? root : root + sep);
+  const isFile = inside && type !== undefined && statSync(path, { throwIfNoEntry: false })?.isFile() === true;
+  if (!isFile) {
+    sendError(response, new TercetError('route_not_found', { path: request.path }));
+    return;
+  }
+  response.writeHead(200, {
+    'Content-Type': type,
+    'Cache-Control': 'no-cache',
+    'Content-Security-Policy': "default-src 'self'; img-src 'self' data: blob:; base-uri 'none'; form-action 'none'",
+    'X-Content-Type-Options': 'nosniff',
+    'Referrer-Policy': 'no-referrer',
+  });
+  createReadStream(path).pipe(response);
+}

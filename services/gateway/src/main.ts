@@ -1,0 +1,54 @@
+import 'reflect-metadata';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { maskSecrets } from '@tercet/config';
+import { toTercetError } from '@tercet/contracts';
+import { type Log, openLog } from '@tercet/telemetry';
+import { ADMISSION, appModule, HTTP_SERVER, LOG, PODS } from './app.module.js';
+import { readConfig } from './config.js';
+import type { Admission } from './pipeline/admission.js';
+import type { PodTable } from './pods/pod-table.js';
+
+const drainTimeoutMs = 30_000;
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  openLog({ service: 'gateway' }).error('gateway.start_failed', { error: toTercetError(error) });
+  process.exit(1);
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const fileAt = args.indexOf('--config');
+  const config = readConfig(fileAt < 0 ? undefined : args[fileAt + 1]);
+  if (args.includes('--print-config')) {
+    console.log(JSON.stringify(maskSecrets(config), undefined, 2));
+    return;
+  }
+  const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
+  const log = app.get<Log>(LOG);
+  const { address, port } = app.get<Server>(HTTP_SERVER).address() as AddressInfo;
+  log.info('gateway.ready', { host: address, port, config: maskSecrets(config) });
+  process.send?.({ event: 'ready', host: address, port });
+  const stopped = Promise.withResolvers<string>();
+  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const)
+    process.once(signal, () => stopped.resolve(signal));
+  log.info('gateway.stopping', { reason: await stopped.promise });
+  await stop(app);
+  log.info('gateway.stopped');
+  process.exit(0);
+}
+
+/** In order: no new requests, running ones finish or run out of patience, then connections and pods go. */
+async function stop(app: INestApplicationContext): Promise<void> {
+  const server = app.get<Server>(HTTP_SERVER);
+  const closed = new Promise((resolve) => server.close(resolve));
+  const patience = new Promise((resolve) => setTimeout(resolve, drainTimeoutMs).unref());
+  await Promise.race([app.get<Admission>(ADMISSION).close(), patience]);
+  server.closeIdleConnections();
+  await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 500).unref())]);
+  server.closeAllConnections();
+  app.get<PodTable>(PODS)[Symbol.dispose]();
+}

@@ -1,0 +1,239 @@
+import type { Clock } from '@tercet/base';
+import { TercetError, toTercetError } from '@tercet/contracts';
+import type { Log } from '@tercet/telemetry';
+import type { Admission } from './admission.js';
+import { Answer } from './answer.js';
+import { type AttemptEvent, runAttempt } from './attempt.js';
+import { type PlanNeed, type PodView, planRoute, type RoutePlan } from './plan.js';
+import { fetchImages, type Prepare, type PreparedPrompt, tokenizePrompt } from './prepare.js';
+import type { AnswerEvent, GenerationRequest, Timeline } from './request.js';
+import type { PodSource, StageCalls } from './stage-calls.js';
+import { Stopwatch } from './stopwatch.js';
+
+export interface PipelineOptions<Pod> {
+  readonly pods: PodSource<Pod>;
+  readonly calls: StageCalls<Pod>;
+  readonly prepare: Prepare;
+  readonly admission: Admission;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly limits: PipelineLimits;
+}
+
+export interface PipelineLimits {
+  readonly timeoutMs: number;
+  readonly attemptsMax: number;
+  readonly podWaitMs: number;
+}
+
+/**
+ * The way of one request: admit → plan → encode → prefill → decode → finish. The only place that retries: by the class
+ * of the error, inside the deadline, with a new plan. After a failure in the middle of an answer, prompt and tokens so
+ * far go through prefill again on other pods, and the client sees the text go on.
+ */
+export class Pipeline<Pod> {
+  readonly #options: PipelineOptions<Pod>;
+
+  constructor(options: PipelineOptions<Pod>) {
+    this.#options = options;
+  }
+
+  /** @throws any code of the error table; the iterator's end frees everything that the request holds */
+  async *run(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+    const { admission, limits, clock } = this.#options;
+    using _place = admission.enter();
+    const stopwatch = new Stopwatch(clock);
+    const timeoutMs = Math.min(request.timeoutMs ?? limits.timeoutMs, limits.timeoutMs);
+    using deadline = new Deadline(timeoutMs, signal);
+    const images = await stopwatch.fetching(fetchImages(request, this.#options.prepare, deadline.signal));
+    const prompt = tokenizePrompt(request, images);
+    const room = request.model.contextTokensMax - prompt.tokenIds.length;
+    const tokensMax = Math.min(request.tokensMax ?? room, room);
+    yield { kind: 'accepted', promptTokens: prompt.tokenIds.length };
+    const deadlineUnixMs = BigInt(Math.ceil(clock.unixMs() + timeoutMs));
+    const course = new Course<Pod>({ request, prompt, tokensMax, stopwatch, deadlineUnixMs });
+    try {
+      yield* this.#attempts(course, deadline.signal);
+    } catch (error) {
+      throw deadline.passed && !signal.aborted ? new TercetError('deadline_exceeded', { timeoutMs }) : error;
+    }
+  }
+
+  async *#attempts(course: Course<Pod>, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+    const { attemptsMax } = this.#options.limits;
+    for (;;) {
+      course.attempts++;
+      try {
+        return yield* this.#attempt(course, signal);
+      } catch (error) {
+        const failure = toTercetError(error, 'stage_failed');
+        const again = failure.retry === 'replan' && course.attempts < attemptsMax && !signal.aborted;
+        this.#report(course, failure, again);
+        if (!again) throw signal.aborted ? toTercetError(signal.reason, 'cancelled') : failure;
+      }
+    }
+  }
+
+  async *#attempt(course: Course<Pod>, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
+    const { calls, pods } = this.#options;
+    const { request, prompt, answer, stopwatch } = course;
+    const plan = await this.#plan(course, signal);
+    stopwatch.mark('planned');
+    course.plan = plan;
+    const attempt = runAttempt(
+      {
+        calls,
+        plan,
+        prompt,
+        generated: [...answer.tokenIds],
+        sampling: request.sampling,
+        tokensLeft: course.tokensMax - answer.tokenIds.length,
+        model: request.model.name,
+        context: course.context(),
+        stopwatch,
+        onFailure: (view, error) => {
+          course.avoid.add(view.podId);
+          if (pointsAtPod(error)) pods.forget(view.pod);
+        },
+      },
+      signal,
+    );
+    for await (const event of attempt) {
+      const out = course.take(event);
+      if (out !== undefined) yield out;
+      if (out?.kind === 'finished') return;
+      if (course.stopped) return yield course.finish('stop');
+    }
+  }
+
+  /** Waits for pods that are missing, as long as the limits allow. @throws no_pod */
+  async #plan(course: Course<Pod>, signal: AbortSignal): Promise<RoutePlan<Pod>> {
+    const { pods, limits } = this.#options;
+    using patience = new Deadline(limits.podWaitMs, signal);
+    for (;;) {
+      const planned = planRoute(pods.ready(), course.need());
+      if (planned.kind === 'planned') return planned.plan;
+      await pods.changed(patience.signal);
+      signal.throwIfAborted();
+    }
+  }
+
+  #report({ request, attempts, answer }: Course<Pod>, failure: TercetError, again: boolean): void {
+    if (failure.code === 'cancelled') return;
+    const { requestId } = request;
+    const sentTokens = answer.tokenIds.length;
+    this.#options.log.info(again ? 'request.replan' : 'request.failed', { requestId, attempts, sentTokens, failure });
+  }
+}
+
+/** One request on its way: what it needs, what the client has already, and which pods served it. */
+class Course<Pod> {
+  readonly request: GenerationRequest;
+  readonly prompt: PreparedPrompt;
+  readonly tokensMax: number;
+  readonly stopwatch: Stopwatch;
+  readonly answer: Answer;
+  readonly avoid = new Set<string>();
+  attempts = 0;
+  stopped = false;
+  plan: RoutePlan<Pod> | undefined;
+  readonly #deadlineUnixMs: bigint;
+  #cachedTokens: number | undefined;
+
+  constructor(options: {
+    request: GenerationRequest;
+    prompt: PreparedPrompt;
+    tokensMax: number;
+    stopwatch: Stopwatch;
+    deadlineUnixMs: bigint;
+  }) {
+    const { request, prompt, tokensMax, stopwatch, deadlineUnixMs } = options;
+    this.request = request;
+    this.prompt = prompt;
+    this.tokensMax = tokensMax;
+    this.stopwatch = stopwatch;
+    this.#deadlineUnixMs = deadlineUnixMs;
+    this.answer = new Answer(request.model.tokenizer, request.stop);
+  }
+
+  need(): PlanNeed {
+    const { request, prompt, avoid, tokensMax, answer } = this;
+    return {
+      model: request.model.name,
+      tileCount: prompt.tiles.length,
+      mediaKey: prompt.images[0]?.contentHash ?? '',
+      needsDecode: tokensMax - answer.tokenIds.length > 1,
+      avoid,
+    };
+  }
+
+  context() {
+    const { requestId, tenant } = this.request;
+    return { requestId, attempt: this.attempts, deadlineUnixMs: this.#deadlineUnixMs, tenant, traceparent: '' };
+  }
+
+  /** What the client sees of an event of the attempt. */
+  take(event: AttemptEvent): AnswerEvent | undefined {
+    switch (event.kind) {
+      case 'started':
+        this.#cachedTokens ??= event.cachedTokens;
+        return undefined;
+      case 'token': {
+        const { token } = event;
+        this.stopwatch.token(event.prefill);
+        const { text, stopped } = this.answer.push(token);
+        this.stopped = stopped;
+        return { kind: 'token', text, token };
+      }
+      case 'finished':
+        return this.finish(event.reason);
+      default:
+        return event satisfies never;
+    }
+  }
+
+  finish(reason: 'stop' | 'length'): AnswerEvent {
+    const { prompt, answer } = this;
+    const usage = {
+      promptTokens: prompt.tokenIds.length,
+      completionTokens: answer.tokenIds.length,
+      cachedTokens: this.#cachedTokens ?? 0,
+      mediaTokens: prompt.tiles.reduce((sum, { tokens }) => sum + tokens, 0),
+    };
+    return { kind: 'finished', reason, text: this.stopped ? '' : answer.end(), usage, timeline: this.#timeline() };
+  }
+
+  #timeline(): Timeline {
+    const { plan, stopwatch, answer, attempts, request } = this;
+    const name = (view: PodView<Pod> | undefined) => view?.podId ?? '';
+    const pods = { encode: (plan?.encoders ?? []).map(name), prefill: name(plan?.prefill), decode: name(plan?.decode) };
+    const { requestId } = request;
+    return { requestId, ...stopwatch.times(answer.tokenIds.length), attempts, pods };
+  }
+}
+
+/** Aborts with the signal, or by itself when the time is over. */
+class Deadline implements Disposable {
+  readonly signal: AbortSignal;
+  readonly #over = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+
+  constructor(ms: number, signal: AbortSignal) {
+    this.#timer = setTimeout(() => this.#over.abort(new TercetError('deadline_exceeded', { timeoutMs: ms })), ms);
+    this.signal = AbortSignal.any([signal, this.#over.signal]);
+  }
+
+  get passed(): boolean {
+    return this.#over.signal.aborted;
+  }
+
+  [Symbol.dispose](): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** The pod is gone or is not what it was: what is known of it is wrong. Other failures are the request's. */
+function pointsAtPod(error: unknown): boolean {
+  const { code } = toTercetError(error, 'stage_failed');
+  return ['pod_unreachable', 'epoch_stale', 'draining', 'shutting_down'].includes(code);
+}

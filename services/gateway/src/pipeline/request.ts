@@ -1,0 +1,70 @@
+import type { wire } from '@tercet/contracts';
+import type { ChatMessage } from '@tercet/text';
+import type { ServedModel } from '../models/served-model.js';
+
+/** An image as the client gave it: a URL to fetch, or its bytes. */
+export type MediaSource =
+  | { readonly kind: 'url'; readonly url: string }
+  | { readonly kind: 'bytes'; readonly bytes: Uint8Array };
+
+export type PromptSource =
+  | { readonly kind: 'chat'; readonly messages: readonly ChatMessage[]; readonly tools?: readonly unknown[] }
+  | { readonly kind: 'text'; readonly text: string }
+  | { readonly kind: 'tokens'; readonly tokenIds: readonly number[] };
+
+/** One answer to generate, whatever API it came through. */
+export interface GenerationRequest {
+  readonly requestId: string;
+  readonly tenant: string;
+  readonly model: ServedModel;
+  readonly prompt: PromptSource;
+  /** Media parts of all messages, in order. */
+  readonly media: readonly MediaSource[];
+  readonly sampling: wire.Sampling;
+  /** Tokens of the answer at most; absent: what the context leaves. */
+  readonly tokensMax?: number;
+  readonly stop: readonly string[];
+  readonly timeoutMs?: number;
+}
+
+export interface TtftParts {
+  readonly queueMs: number;
+  readonly mediaFetchMs: number;
+  readonly encodeMs: number;
+  readonly mediaTransferMs: number;
+  readonly prefillQueueMs: number;
+  readonly prefillMs: number;
+}
+
+export interface Usage {
+  readonly promptTokens: number;
+  readonly completionTokens: number;
+  readonly cachedTokens: number;
+  readonly mediaTokens: number;
+}
+
+export interface Timeline {
+  readonly requestId: string;
+  readonly ttftMs: number;
+  readonly parts: TtftParts;
+  /** First token to second token, as the client sees them. */
+  readonly handoverMs: number;
+  /** Second token to last token. */
+  readonly decodeMs: number;
+  /** Tokens after the first per second from the first on. */
+  readonly tokensPerSecond: number;
+  readonly attempts: number;
+  readonly pods: { readonly encode: readonly string[]; readonly prefill: string; readonly decode: string };
+}
+
+export type AnswerEvent =
+  | { readonly kind: 'accepted'; readonly promptTokens: number }
+  | { readonly kind: 'token'; readonly text: string; readonly token: wire.SampledToken }
+  | {
+      readonly kind: 'finished';
+      readonly reason: 'stop' | 'length';
+      /** Text that was held back until it was certain to be part of the answer. */
+      readonly text: string;
+      readonly usage: Usage;
+      readonly timeline: Timeline;
+    };

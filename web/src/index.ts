@@ -1,0 +1,2 @@
+/** Folder of the page: plain files, served as they are. */
+export const webRoot = new URL('../public/', import.meta.url);
