@@ -18,6 +18,15 @@ export interface DecodeSpec {
 // Decoders of still images run on one thread; stages share the machine's cores by grants, not behind their back.
 sharp.concurrency(1);
 sharp.cache(false);
+// Only what the probe knows may be read, so that no other reader of the library can be reached with a crafted file, and
+// a photo with a gain map for bright screens is read as the JPEG that it also is.
+sharp.block({ operation: ['VipsForeignLoad'] });
+sharp.unblock({
+  operation: ['VipsForeignLoadJpegBuffer', 'VipsForeignLoadPngBuffer', 'VipsForeignLoadWebpBuffer'],
+});
+
+/** A progressive JPEG has about ten scans; each one costs a pass over all pixels, whatever its length. */
+const scansMax = 128;
 
 /**
  * Red, green and blue of an image file as the reference reads them: the first frame, colours under transparency as
@@ -28,9 +37,18 @@ export async function decodePixels(file: Uint8Array, spec: DecodeSpec): Promise<
   const { type, width, height, orientation } = spec;
   const turned = orientation >= 5;
   const stored = turned ? { width: height, height: width } : { width, height };
+  if (type === 'jpeg') checkScans(file);
   const rgb = type === 'gif' ? gifToRgb(file) : await fileToRgb(file, stored, spec.secondsMax);
   const whole = { x: 0, y: 0, width, height, imageWidth: width, imageHeight: height };
   return { ...whole, data: turnPixels(rgb, stored, orientation) };
+}
+
+function checkScans(file: Uint8Array): void {
+  let scans = 0;
+  for (let at = file.indexOf(0xff); at >= 0 && scans <= scansMax; at = file.indexOf(0xff, at + 1)) {
+    if (file[at + 1] === 0xda) scans++;
+  }
+  if (scans > scansMax) throw new Error(`the JPEG has more than ${scansMax} scans`);
 }
 
 function gifToRgb(file: Uint8Array): Uint8Array {

@@ -69,6 +69,20 @@ describe('a damaged file', () => {
     },
   );
 
+  test('a JPEG of hundreds of scans is refused before it is decoded', async () => {
+    const image = read('progressive.jpg');
+    const scan = image.subarray(
+      image.findIndex((byte, i) => byte === 0xff && image[i + 1] === 0xda),
+      -2,
+    );
+    const bomb = new Uint8Array([...image.subarray(0, -2), ...Array.from({ length: 200 }, () => [...scan]).flat()]);
+    const source = { ...sourceOf(image, tiny, 'half'), image: bomb };
+    await expect(cutter.cutTiles(source, never)).rejects.toMatchObject({
+      code: 'media_invalid',
+      details: { reason: expect.stringContaining('scans') },
+    });
+  });
+
   test('its thread lives on', async () => {
     const broken = { ...sourceOf(read('rgb.png'), tiny, 'half'), image: read('rgb.png').subarray(0, 900) };
     const good = sourceOf(read('rgb.png'), tiny, 'half');

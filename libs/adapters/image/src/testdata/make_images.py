@@ -55,9 +55,10 @@ def files():
     wide = rgb(200, 80)
     out = {}
 
-    def save(name, image, **options):
+    def save(name, image, as_format=None, **options):
         buffer = io.BytesIO()
-        image.save(buffer, format={"jpg": "JPEG"}.get(name.split(".")[-1], name.split(".")[-1].upper()), **options)
+        suffix = name.split(".")[-1]
+        image.save(buffer, format=as_format or ("JPEG" if suffix == "jpg" else suffix.upper()), **options)
         out[name] = buffer.getvalue()
 
     save("rgb.png", plain)
@@ -72,6 +73,7 @@ def files():
     save("wide-420.jpg", wide, quality=85, subsampling=2)
     save("progressive.jpg", plain, quality=70, progressive=True)
     save("grey.jpg", grey, quality=80)
+    save("several.jpg", plain, quality=85, as_format="MPO", save_all=True, append_images=[grey.convert("RGB")])
     save("cmyk.jpg", plain.convert("CMYK"), quality=90)
     for orientation in range(1, 9):
         exif = Image.Exif()
