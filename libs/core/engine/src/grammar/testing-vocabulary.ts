@@ -48,7 +48,9 @@ const pieces = [
   ],
 ];
 
-/** All single bytes, pieces as tokenizers have them, some that split a character, control tokens and an id without one. */
+/**
+ * All single bytes, pieces as tokenizers have them, some that split a character, control tokens and an id without one.
+ */
 export function testVocabulary(): TestVocabulary {
   const utf8 = new TextEncoder();
   const smiley = utf8.encode('😀');

@@ -3,10 +3,12 @@ export interface Candidates {
   readonly tokenIds: Int32Array;
   readonly weights: Float64Array;
   count: number;
+  /** Sum of the weights, but for rounding. */
+  total: number;
 }
 
 export function candidatesFor(vocabSize: number): Candidates {
-  return { tokenIds: new Int32Array(vocabSize), weights: new Float64Array(vocabSize), count: 0 };
+  return { tokenIds: new Int32Array(vocabSize), weights: new Float64Array(vocabSize), count: 0, total: 0 };
 }
 
 /** Less weight, or as much with a higher id: a total order. */

@@ -1,6 +1,8 @@
 import type { SampledToken } from '../stage-engine.js';
 import type { Candidates } from './candidates.js';
+import { exponential } from './exponential.js';
 import { likeliestToken, selectLargest } from './largest.js';
+import { leastLogWeight } from './truncation.js';
 
 /**
  * A sampled token with natural log probabilities: log softmax of `logits`, which are the model's with the request's
@@ -28,6 +30,9 @@ export function withLogprobs(
 function logSumExp(logits: Float32Array): number {
   const max = logits[likeliestToken(logits)] as number;
   let sum = 0;
-  for (let i = 0; i < logits.length; i++) sum += Math.exp((logits[i] as number) - max);
+  for (let i = 0; i < logits.length; i++) {
+    const below = (logits[i] as number) - max;
+    if (below >= leastLogWeight) sum += exponential(below);
+  }
   return max + Math.log(sum);
 }

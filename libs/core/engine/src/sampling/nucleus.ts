@@ -10,16 +10,18 @@ import { type Candidates, isWorse, swap } from './candidates.js';
  */
 export function keepNucleus(topP: number, out: Candidates): void {
   const mass = new Float64Array(bucketCount);
-  const total = fillBuckets(out, mass);
+  fillBuckets(out, mass);
   // Never 0, so that the first candidate is kept.
-  const target = Math.max(topP * total, Number.MIN_VALUE);
+  const target = Math.max(topP * out.total, Number.MIN_VALUE);
   let sum = 0;
   let border = 0;
   while (border < bucketCount - 1 && sum + (mass[border] as number) < target) sum += mass[border++] as number;
   const words = highWordsOf(out);
-  const from = moveToFront({ out, words }, { from: 0, least: 0, most: border - 1 });
-  const to = moveToFront({ out, words }, { from, least: border, most: border });
+  const to = moveToFront({ out, words }, { end: out.count, most: border });
+  const from = moveToFront({ out, words }, { end: to, most: border - 1 });
   out.count = countToReach(out, { from, to, needed: target - sum });
+  out.total = 0;
+  for (let i = 0; i < out.count; i++) out.total += out.weights[i] as number;
 }
 
 const bucketCount = 1024;
@@ -36,29 +38,20 @@ function bucketOf(words: Uint32Array, index: number): number {
   return topBits - ((words[2 * index + highWord] as number) >>> 16);
 }
 
-function fillBuckets(candidates: Candidates, out: Float64Array): number {
+function fillBuckets(candidates: Candidates, out: Float64Array): void {
   const { weights, count } = candidates;
   const words = highWordsOf(candidates);
-  let total = 0;
-  for (let i = 0; i < count; i++) {
-    const weight = weights[i] as number;
-    (out[bucketOf(words, i)] as number) += weight;
-    total += weight;
-  }
-  return total;
+  for (let i = 0; i < count; i++) (out[bucketOf(words, i)] as number) += weights[i] as number;
 }
 
-/** Moves the candidates of some buckets to `from` and on; returns their end. */
+/** Moves the candidates before `end` that are in buckets up to `most` to the front; returns their end. */
 function moveToFront(
   { out, words }: { readonly out: Candidates; readonly words: Uint32Array },
-  { from, least, most }: { readonly from: number; readonly least: number; readonly most: number },
+  { end, most }: { readonly end: number; readonly most: number },
 ): number {
-  let end = from;
-  for (let i = from; i < out.count; i++) {
-    const bucket = bucketOf(words, i);
-    if (bucket >= least && bucket <= most) swap(out, i, end++);
-  }
-  return end;
+  let moved = 0;
+  for (let i = 0; i < end; i++) if (bucketOf(words, i) <= most) swap(out, i, moved++);
+  return moved;
 }
 
 /** Orders [from, to) so far that the best ones that reach `needed` come first; returns their end. */

@@ -104,6 +104,7 @@ describe('drawCandidate', () => {
     out.tokenIds.set([7, 8, 9]);
     out.weights.set([1, 2, 1]);
     out.count = 3;
+    out.total = 4;
     expect([0, 0.24, 0.25, 0.74, 0.75, 0.9999999].map((uniform) => drawCandidate(out, uniform))).toEqual([
       7, 7, 8, 8, 9, 9,
     ]);

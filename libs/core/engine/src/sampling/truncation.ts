@@ -1,4 +1,5 @@
 import type { Candidates } from './candidates.js';
+import { exponential } from './exponential.js';
 import { likeliestToken, selectLargest } from './largest.js';
 import { keepNucleus } from './nucleus.js';
 
@@ -12,7 +13,7 @@ export interface Truncation {
 }
 
 /** Tokens below exp(-40) of the likeliest one are left out: over a million of them weigh less than 1e-11 together. */
-const leastLogWeight = -40;
+export const leastLogWeight = -40;
 
 /**
  * Fills `out` with the tokens that survive, in this order: temperature, min-p (relative to the likeliest token), top-k,
@@ -33,9 +34,7 @@ export function selectCandidates(logits: Float32Array, truncation: Truncation, o
 
 /** The token at `uniform` (in [0, 1)) of the cumulated weights. */
 export function drawCandidate(candidates: Candidates, uniform: number): number {
-  const { tokenIds, weights, count } = candidates;
-  let total = 0;
-  for (let i = 0; i < count; i++) total += weights[i] as number;
+  const { tokenIds, weights, count, total } = candidates;
   const target = uniform * total;
   let sum = 0;
   for (let i = 0; i < count; i++) {
@@ -51,14 +50,18 @@ function weighAll(logits: Float32Array, { temperature, minP }: Truncation, out: 
   const max = logits[likeliestToken(logits)] as number;
   const scale = 1 / temperature;
   const least = leastOf(minP);
+  let total = 0;
   let count = 0;
   for (let i = 0; i < logits.length; i++) {
     const logWeight = ((logits[i] as number) - max) * scale;
     if (logWeight < least) continue;
     tokenIds[count] = i;
-    weights[count++] = Math.exp(logWeight);
+    const weight = exponential(logWeight);
+    weights[count++] = weight;
+    total += weight;
   }
   out.count = count;
+  out.total = total;
 }
 
 /** Turns sorted logits into weights and cuts the tail off. */
@@ -72,16 +75,18 @@ function weighSorted({ temperature, minP, topP }: Truncation, out: Candidates): 
   for (; count < out.count; count++) {
     const logWeight = ((weights[count] as number) - max) * scale;
     if (logWeight < least) break;
-    weights[count] = Math.exp(logWeight);
+    weights[count] = exponential(logWeight);
     total += weights[count] as number;
   }
   out.count = count;
+  out.total = total;
   if (topP >= 1) return;
   const target = topP * total;
   let sum = weights[0] as number;
   let kept = 1;
   while (kept < count && sum < target) sum += weights[kept++] as number;
   out.count = kept;
+  out.total = sum;
 }
 
 function leastOf(minP: number): number {
