@@ -7,3 +7,14 @@ export {
   loadCatalog,
   modelOf,
 } from './catalog.js';
+export { type ModelsConfig, modelsConfig } from './config.js';
+export {
+  type ListedModel,
+  type ModelState,
+  ModelStore,
+  type ModelStoreOptions,
+  type PullOptions,
+  type PullPhase,
+  type PullProgress,
+} from './model-store.js';
+export { type ResolvedModel, resolveModel } from './resolve-model.js';
