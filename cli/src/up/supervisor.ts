@@ -24,9 +24,9 @@ const stopTimeoutMs = { gateway: 35_000, stage: 12_000 };
 const readyTimeoutMs = 120_000;
 
 /**
- * A whole system on this machine: the device arbiter here, every stage and the gateway as processes that are watched and
- * started again. Stops in order, so that no request is lost: the gateway first, which finishes what it answers, then the
- * stages.
+ * A whole system on this machine: the device arbiter here, every stage and the gateway as processes that are watched
+ * and started again. Stops in order, so that no request is lost: the gateway first, which finishes what it answers,
+ * then the stages.
  */
 export class Supervisor implements AsyncDisposable {
   readonly url: string;

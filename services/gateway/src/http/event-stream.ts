@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import type { Response } from 'express';
 
-/** Server-sent events to one client; writing waits for a slow reader. https://html.spec.whatwg.org/#server-sent-events */
+/**
+ * Server-sent events to one client; writing waits for a slow reader. https://html.spec.whatwg.org/#server-sent-events
+ */
 export class EventStream {
   readonly #response: Response;
 

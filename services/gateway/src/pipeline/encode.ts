@@ -10,8 +10,8 @@ export interface EncodeShard<Pod> {
 }
 
 /**
- * Deals the tiles of a request over all encoders, in order and as evenly as whole tiles allow. A shard never holds tiles
- * of two images.
+ * Deals the tiles of a request over all encoders, in order and as evenly as whole tiles allow. A shard never holds
+ * tiles of two images.
  */
 export function dealTiles<Pod>(tiles: readonly TileSlots[], encoders: readonly PodView<Pod>[]): EncodeShard<Pod>[] {
   const share = Math.ceil(tiles.length / Math.max(1, encoders.length));

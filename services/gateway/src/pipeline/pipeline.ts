@@ -153,7 +153,7 @@ class Course<Pod> {
     this.tokensMax = tokensMax;
     this.stopwatch = stopwatch;
     this.#deadlineUnixMs = deadlineUnixMs;
-    this.answer = new Answer(request.model.tokenizer, request.stop);
+    this.answer = new Answer(request.model.tokenizer, { stop: request.stop, skipsSpace: prompt.endsInLine });
   }
 
   need(): PlanNeed {

@@ -36,6 +36,8 @@ export interface PreparedPrompt {
   readonly tokenIds: readonly number[];
   readonly images: readonly PreparedImage[];
   readonly tiles: readonly TileSlots[];
+  /** The template stops behind a word (`Assistant:`): the model begins its answer with a space. */
+  readonly endsInLine: boolean;
 }
 
 export interface Prepare {
@@ -75,9 +77,11 @@ export async function fetchImages(
 /** Token ids of the prompt, with the slots that media tokens will fill. @throws template_failed, prompt_too_long */
 export function tokenizePrompt(request: GenerationRequest, images: readonly PreparedImage[]): PreparedPrompt {
   const { model, prompt } = request;
-  if (prompt.kind === 'tokens') return { tokenIds: checkedTokens(prompt.tokenIds, model), images: [], tiles: [] };
+  if (prompt.kind === 'tokens')
+    return { tokenIds: checkedTokens(prompt.tokenIds, model), images: [], tiles: [], endsInLine: false };
   const assembled = new PromptAssembly(model.tokenizer);
-  for (const segment of segmentsOf(prompt, model)) {
+  const segments = segmentsOf(prompt, model);
+  for (const segment of segments) {
     if (segment.kind === 'text') assembled.addText(segment);
     else addImage(assembled, { index: segment.index, image: images[segment.index] as PreparedImage, model });
   }
@@ -86,7 +90,9 @@ export function tokenizePrompt(request: GenerationRequest, images: readonly Prep
   if (tokenIds.length >= contextTokensMax) {
     throw new TercetError('prompt_too_long', { promptTokens: tokenIds.length, contextTokensMax });
   }
-  return { tokenIds, images, tiles };
+  const last = segments.at(-1);
+  const endsInLine = prompt.kind === 'chat' && last?.kind === 'text' && /\S$/.test(last.text);
+  return { tokenIds, images, tiles, endsInLine };
 }
 
 async function bytesOf(source: MediaSource, fetcher: Prepare['fetcher'], signal: AbortSignal): Promise<Uint8Array> {
