@@ -1,10 +1,10 @@
-import { lookup } from 'node:dns/promises';
 import type { IncomingMessage } from 'node:http';
 import type { Readable } from 'node:stream';
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib';
 import { TercetError } from '@tercet/contracts';
 import { AddressRules } from './address-rules.js';
 import { readDataUrl } from './data-url.js';
+import { HostResolver } from './host-resolver.js';
 import { type Address, httpGet } from './http-get.js';
 
 export interface MediaFetcherOptions {
@@ -18,7 +18,7 @@ export interface MediaFetcherOptions {
   /** Longest wait from the connection to the head of the answer. */
   readonly answerMs?: number;
   readonly redirectsMax?: number;
-  /** Addresses of a host name; the system's resolver unless given. */
+  /** Addresses of a host name; name servers and the system are asked unless given. */
   readonly resolve?: (host: string) => Promise<readonly Address[]>;
 }
 
@@ -34,8 +34,10 @@ export class MediaFetcher {
 
   constructor(options: MediaFetcherOptions) {
     const { totalMs } = options;
-    const defaults = { connectMs: Math.min(5000, totalMs), answerMs: totalMs, redirectsMax: 5, resolve: lookupAll };
-    this.#options = { ...defaults, ...options };
+    const connectMs = options.connectMs ?? Math.min(5000, totalMs);
+    const names = new HostResolver({ timeoutMs: connectMs });
+    const resolve = (host: string): Promise<readonly Address[]> => names.resolve(host);
+    this.#options = { answerMs: totalMs, redirectsMax: 5, resolve, ...options, connectMs };
     this.#rules = new AddressRules(options.allowPrivate);
   }
 
@@ -107,11 +109,6 @@ function parseUrl(text: string, base?: URL): URL {
   if (url.protocol !== 'http:' && url.protocol !== 'https:') throw fetchFailed('not an http or https URL');
   if (url.username !== '' || url.password !== '') throw fetchFailed('a URL with credentials');
   return url;
-}
-
-async function lookupAll(host: string): Promise<Address[]> {
-  const found = await lookup(host, { all: true });
-  return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }));
 }
 
 /** What the server was asked not to do it may do all the same. */
