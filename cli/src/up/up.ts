@@ -54,9 +54,8 @@ async function up(options: Options): Promise<number> {
     return 0;
   } catch (error) {
     const failure = toTercetError(error);
-    say(
-      `${pc.red('error')}: ${failure.code === 'internal' ? (error as Error).message : `${failure.message} [${failure.code}]`}`,
-    );
+    const text = failure.code === 'internal' ? (error as Error).message : `${failure.message} [${failure.code}]`;
+    say(`${pc.red('error')}: ${text}`);
     return 1;
   }
 }
