@@ -11,3 +11,13 @@ export function stateFolder(): string {
   const base = XDG_STATE_HOME ?? join(homedir(), '.local', 'state');
   return TERCET_STATE ?? join(base, 'tercet');
 }
+
+/** The gateway that `chat` and `top` ask where `--url` is not given. */
+export function defaultUrl(): string {
+  return environment.TERCET_URL || 'http://127.0.0.1:8080';
+}
+
+/** Sent to the gateway as a bearer token. */
+export function apiKey(): string | undefined {
+  return environment.TERCET_API_KEY || undefined;
+}

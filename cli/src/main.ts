@@ -1,9 +1,10 @@
-import { Command } from 'commander';
-import { upCommand } from './up/up.js';
+import { makeProgram, runProgram } from './program.js';
+import { openTerminal } from './terminal/terminal.js';
 
-const program = new Command('tercet')
-  .description('Serves multimodal language models with encode, prefill and decode each on its own processes.')
-  .version('0.1.0')
-  .addCommand(upCommand());
+// Whoever reads our output may leave early, as `head` does: that is no failure.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(0);
+});
 
-await program.parseAsync();
+await runProgram(makeProgram(openTerminal()), process.argv);
