@@ -1,5 +1,6 @@
 export type * from './backend.js';
 export * from './embedded/index.js';
+export { checkGrammar } from './grammar/index.js';
 export * from './model/index.js';
 export * from './sampling/index.js';
 export type * from './stage-engine.js';

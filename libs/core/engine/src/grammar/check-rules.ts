@@ -34,10 +34,12 @@ function statesOf(rule: Rule): Set<State> {
 
 /** Rules with at least one finite text: grows until nothing is added. */
 function endingRules(rules: readonly Rule[]): Set<Rule> {
+  // Called rules come after the ones that call them, mostly.
+  const calledFirst = rules.toReversed();
   const ending = new Set<Rule>();
   for (let before = -1; before < ending.size; ) {
     before = ending.size;
-    for (const rule of rules) if (!ending.has(rule) && reachesEnd(rule, ending)) ending.add(rule);
+    for (const rule of calledFirst) if (!ending.has(rule) && reachesEnd(rule, ending)) ending.add(rule);
   }
   return ending;
 }

@@ -4,6 +4,10 @@ import { anyOf, byteOf, type Fragment, sequence } from './automaton.js';
 export type CodePoints = readonly (readonly [number, number])[];
 
 export const lastCodePoint = 0x10ffff;
+export const everyCodePoint: CodePoints = [
+  [0, 0xd7ff],
+  [0xe000, lastCodePoint],
+];
 
 /** Ranges in any order, made sorted and disjoint; surrogates are no characters and fall out. */
 export function codePointsOf(...ranges: readonly (readonly [number, number])[]): CodePoints {
@@ -32,12 +36,12 @@ export function complementOf(set: CodePoints): CodePoints {
   return codePointsOf(...out);
 }
 
-export function intersectionOf(a: CodePoints, b: CodePoints): CodePoints {
+export function commonCodePoints(a: CodePoints, b: CodePoints): CodePoints {
   return complementOf(codePointsOf(...complementOf(a), ...complementOf(b)));
 }
 
 export function isSubset(a: CodePoints, b: CodePoints): boolean {
-  return intersectionOf(a, complementOf(b)).length === 0;
+  return commonCodePoints(a, complementOf(b)).length === 0;
 }
 
 /** One character of the set, as UTF-8. */

@@ -20,6 +20,10 @@ const tree = {
   $ref: '#/$defs/node',
 };
 
+function selfHolding(name: string) {
+  return { type: 'object', properties: { next: { $ref: `#/$defs/${name}` } }, required: ['next'] };
+}
+
 describe('compileGrammar', () => {
   const cases: readonly {
     schema: unknown;
@@ -160,6 +164,65 @@ describe('compileGrammar', () => {
       outside: ['"a', '"\\"', '"\\\\'],
     },
     {
+      schema: { type: 'string', pattern: '^a+b*$', minLength: 2, maxLength: 3 },
+      whole: ['"aa"', '"ab"', '"aab"', '"abb"'],
+      outside: ['"a"', '"b', '"aaaa', '"aba'],
+    },
+    {
+      schema: { type: 'string', format: 'date', pattern: '^20[0-9-]+1$' },
+      whole: ['"2024-01-31"', '"2099-12-01"'],
+      outside: ['"19', '"2024-01-30'],
+    },
+    { schema: { type: 'integer', format: 'int32' }, whole: ['2147483647', '-2147483648'], outside: ['2147483648'] },
+    {
+      schema: { allOf: [{ type: 'number' }, { type: 'integer' }, { minimum: 3 }], maximum: 5 },
+      whole: ['3', '5'],
+      outside: ['2', '6', '3.'],
+    },
+    {
+      schema: {
+        $defs: { named: { type: 'object', properties: { name: { type: 'string' } }, required: ['name'] } },
+        $ref: '#/$defs/named',
+        properties: { name: { maxLength: 1 }, age: { type: 'integer' } },
+        required: ['age'],
+      },
+      whole: ['{"name":"a","age":1}'],
+      outside: ['{"name":"ab', '{"name":"a"}', '{"age"'],
+    },
+    {
+      schema: { type: 'integer', anyOf: [{ minimum: 10 }, { maximum: -10 }], maximum: 12 },
+      whole: ['10', '12', '-10', '-999'],
+      outside: ['9,', '13', '-9,', '0'],
+    },
+    {
+      // The schema of a branch, referred to from elsewhere, is not the branch with its siblings.
+      schema: {
+        type: 'array',
+        prefixItems: [{ $ref: '#/$defs/x/anyOf/0' }, { $ref: '#/$defs/x' }],
+        items: false,
+        minItems: 2,
+        $defs: { x: { anyOf: [{ type: 'string' }], maxLength: 1 } },
+      },
+      whole: ['["abc","a"]'],
+      outside: ['["abc","ab'],
+    },
+    { schema: { type: 'object', propertyNames: { type: 'string' } }, whole: ['{"a":1}'], outside: ['{1'] },
+    {
+      schema: { type: 'object', propertyNames: { pattern: '^[a-z]$' }, additionalProperties: { type: 'null' } },
+      whole: ['{"a":null,"b":null}'],
+      outside: ['{"A', '{"ab'],
+    },
+    {
+      schema: { type: 'object', propertyNames: { enum: ['k"', 'l'] } },
+      whole: ['{"k\\"":1}', '{"l":{}}'],
+      outside: ['{"m'],
+    },
+    {
+      schema: { ...point, required: [], minProperties: 1 },
+      whole: ['{"x":1}', '{"y":1}', '{"x":1,"y":2}'],
+      outside: ['{}', '{,'],
+    },
+    {
       schema: { type: 'string', format: 'date' },
       whole: ['"2024-02-28"', '"1999-12-31"'],
       outside: ['"2024-02-29', '"2024-13', '"2024-04-31'],
@@ -188,8 +251,6 @@ describe('compileGrammar', () => {
     [false, 'no value'],
     [{ not: {} }, 'keyword: not'],
     [{ type: 'string', format: 'color' }, 'keyword: format'],
-    [{ type: 'integer', format: 'int32' }, 'keyword: format'],
-    [{ type: 'string', pattern: 'a', maxLength: 3 }, 'keyword: maxLength'],
     [{ type: 'string', pattern: '(?=a)b' }, 'look around'],
     [{ type: 'string', pattern: '(a)\\1' }, '\\1'],
     [{ type: 'string', pattern: 'a^b' }, 'anchor'],
@@ -200,7 +261,6 @@ describe('compileGrammar', () => {
     [{ type: 'array', contains: {} }, 'keyword: contains'],
     [{ type: 'array', maxItems: 1_000_000_000 }, 'too large'],
     [{ type: 'object', patternProperties: { a: {} } }, 'keyword: patternProperties'],
-    [{ type: 'object', minProperties: 1 }, 'keyword: minProperties'],
     [{ type: 'object', properties: { a: { if: {} } } }, 'at: /properties/a'],
     [{ type: 'number', multipleOf: 0.5 }, 'keyword: multipleOf'],
     [{ type: 'integer', minimum: 3, maximum: 2 }, 'no number'],
@@ -211,10 +271,33 @@ describe('compileGrammar', () => {
     [{ $ref: '#' }, 'itself'],
     [{ anyOf: [{ $ref: '#' }, { type: 'null' }] }, 'itself'],
     [{ type: 'object', properties: { a: { $ref: '#' } }, required: ['a'] }, 'hold itself'],
-    [{ anyOf: [{ type: 'null' }], type: 'object' }, 'keyword: type'],
     [{ oneOf: [{ type: 'integer' }, { type: 'number' }] }, 'keyword: oneOf'],
-    [{ allOf: [{ type: 'integer' }, { minimum: 3 }] }, 'keyword: allOf'],
     [{ enum: [1, 2], type: 'string' }, 'keyword: enum'],
+    [{ allOf: Array.from({ length: 300 }, () => ({ type: 'object' })) }, 'too many parts'],
+    [
+      {
+        oneOf: ['a', 'b'].map((name) => ({ $ref: `#/$defs/${name}` })),
+        $defs: { a: selfHolding('a'), b: selfHolding('b') },
+      },
+      'keyword: oneOf',
+    ],
+    [{ anyOf: [{ type: 'null' }], type: 'object' }, 'keyword: type'],
+    [{ allOf: [{ $ref: '#' }, { type: 'object' }] }, 'itself'],
+    [{ allOf: [false] }, 'no value'],
+    [{ allOf: [{ minLength: 1, type: 'string' }, { type: 'integer' }] }, 'keyword: type'],
+    [{ allOf: [{ properties: { a: {} }, additionalProperties: false }, { properties: { b: {} } }] }, 'of another part'],
+    [{ allOf: [{ prefixItems: [{}] }, { items: {} }] }, 'a tuple'],
+    [{ allOf: [{ unevaluatedProperties: false }, { properties: { b: {} } }] }, 'within a part'],
+    [{ allOf: [{ pattern: 'a' }, { pattern: 'b' }] }, 'twice'],
+    [{ type: 'object', properties: { a: { allOf: [{ $ref: '#' }, { title: 'x' }] } } }, 'unfolds for ever'],
+    [{ type: 'string', pattern: '^a+$', format: 'date' }, 'no text fits'],
+    [{ type: 'string', pattern: '^a{3}$', maxLength: 2 }, 'no text fits'],
+    [{ type: 'string', pattern: '(a|b)*c(a|b){900}', maxLength: 900 }, 'too large'],
+    [{ type: 'integer', format: 'date' }, 'keyword: format'],
+    [{ type: 'object', minProperties: 2 }, 'keyword: minProperties'],
+    [{ type: 'object', properties: {}, minProperties: 1 }, 'hold itself'],
+    [{ type: 'object', properties: { a: {} }, propertyNames: { pattern: 'b' } }, 'keyword: propertyNames'],
+    [{ type: 'object', propertyNames: { type: 'string', not: {} } }, 'keyword: not'],
   ];
   test.each(refused)('refuses %j', (schema, message) => {
     const text = schema === '' || typeof schema === 'string' ? schema : JSON.stringify(schema);

@@ -20,6 +20,13 @@ export function compileGrammar(grammar: string): Rule {
   return rule;
 }
 
+/**
+ * Refuses a grammar before a request costs anything. Empty text is no grammar, and fine. @throws grammar_unsupported
+ */
+export function checkGrammar(grammar: string): void {
+  if (grammar !== '') compileGrammar(grammar);
+}
+
 function parsed(grammar: string): Json {
   try {
     return JSON.parse(grammar) as Json;

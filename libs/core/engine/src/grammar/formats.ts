@@ -18,3 +18,11 @@ export const formatPatterns: ReadonlyMap<string, string> = new Map([
   ['hostname', `^${label}(\\.${label}){0,4}$`],
   ['email', `^[A-Za-z0-9]+([._+-][A-Za-z0-9]+){0,4}@${label}(\\.${label}){0,3}\\.[a-z]{2,10}$`],
 ]);
+
+/** Formats of numbers: whole ones have bounds; a double holds all numbers of the other two. */
+export const numberFormats: ReadonlyMap<string, { readonly least?: number; readonly most?: number }> = new Map([
+  ['int32', { least: -(2 ** 31), most: 2 ** 31 - 1 }],
+  ['int64', { least: -(2 ** 53), most: 2 ** 53 }],
+  ['float', {}],
+  ['double', {}],
+]);

@@ -6,6 +6,7 @@ import addFormats from 'ajv-formats';
 import fc from 'fast-check';
 import { createSamplerFactory } from '../sampling/index.js';
 import { contextOf } from '../sampling/testing.js';
+import { checkGrammar } from './compile-grammar.js';
 import { GrammarMask } from './grammar-mask.js';
 import { Grammars } from './grammars.js';
 import { testVocabulary } from './testing-vocabulary.js';
@@ -61,6 +62,9 @@ const leaf = fc.oneof(
   fc.constantFrom<object>(
     { type: 'string', pattern: '^[a-c]{1,3}-\\d+$' },
     { type: 'string', pattern: 'ab|\\s.$' },
+    { type: 'string', pattern: '[0-9]', minLength: 3, maxLength: 8 },
+    { type: 'string', format: 'date', pattern: '[13579]$' },
+    { type: ['integer', 'boolean'], format: 'int32' },
     { type: 'string', format: 'date-time' },
     { type: 'string', format: 'email' },
     { type: 'string', format: 'ipv4' },
@@ -84,7 +88,19 @@ const leaf = fc.oneof(
 
 const name = fc.constantFrom('a', 'ab', 'abc', 'name', 'é', 'q"', 'b\\', '');
 
-const { schema: anySchema } = fc.letrec<{ schema: object; inner: object }>((tie) => ({
+const { schema: anySchema } = fc.letrec<{ schema: object; inner: object; object: object; names: object }>((tie) => ({
+  object: fc
+    .tuple(
+      fc.uniqueArray(fc.tuple(name, tie('inner'), fc.boolean()), { selector: ([key]) => key, maxLength: 4 }),
+      fc.oneof(tie('inner'), fc.boolean(), fc.constant(undefined)),
+    )
+    .map(([members, additional]) => ({
+      type: 'object',
+      properties: Object.fromEntries(members.map(([key, value]) => [key, value])),
+      required: members.filter(([, , isRequired]) => isRequired).map(([key]) => key),
+      ...(additional === undefined ? {} : { additionalProperties: additional }),
+    })),
+  names: fc.constantFrom<object>({ type: 'string' }, { pattern: '^[a-z]' }, { enum: ['x', 'y'] }, { maxLength: 2 }),
   inner: fc.oneof({ depthSize: 'small', withCrossShrink: true }, leaf, tie('schema')),
   schema: fc.oneof(
     leaf,
@@ -95,20 +111,23 @@ const { schema: anySchema } = fc.letrec<{ schema: object; inner: object }>((tie)
       )
       .map((rest) => ({ type: 'array', ...rest })),
     fc.record({ prefixItems: fc.array(tie('inner'), { minLength: 1, maxLength: 3 }), items: fc.constant(false) }),
-    fc
-      .tuple(
-        fc.uniqueArray(fc.tuple(name, tie('inner'), fc.boolean()), { selector: ([key]) => key, maxLength: 4 }),
-        fc.oneof(tie('inner'), fc.boolean(), fc.constant(undefined)),
-      )
-      .map(([members, additional]) => ({
-        type: 'object',
-        properties: Object.fromEntries(members.map(([key, value]) => [key, value])),
-        required: members.filter(([, , isRequired]) => isRequired).map(([key]) => key),
-        ...(additional === undefined ? {} : { additionalProperties: additional }),
-      })),
+    tie('object'),
     fc.record({ anyOf: fc.array(tie('inner'), { minLength: 1, maxLength: 3 }) }),
+    fc.tuple(tie('object'), tie('object')).map((allOf) => ({ allOf })),
+    fc.tuple(tie('object'), tie('object')).map(([one, other]) => ({ ...one, anyOf: [other, { minProperties: 1 }] })),
+    fc.record({ type: fc.constant('object'), additionalProperties: tie('inner'), propertyNames: tie('names') }),
   ),
 }));
+
+function isSupported(schema: object): boolean {
+  try {
+    checkGrammar(JSON.stringify(schema));
+    return true;
+  } catch (error) {
+    expect(error).toMatchObject({ code: 'grammar_unsupported' });
+    return false;
+  }
+}
 
 describe('masked sampling', () => {
   const ajv = new Ajv2020({ strict: false });
@@ -116,14 +135,20 @@ describe('masked sampling', () => {
   (addFormats as unknown as (to: Ajv) => void)(ajv as unknown as Ajv);
 
   test('every text of a random schema parses and is valid', () => {
+    let refused = 0;
     fc.assert(
       fc.property(anySchema, fc.nat(1_000_000), (schema, seed) => {
+        if (!isSupported(schema)) {
+          refused++;
+          return;
+        }
         const value: unknown = JSON.parse(textOf(randomText(JSON.stringify(schema), seed)));
         const isValid = ajv.validate(schema, value);
         expect([isValid, value]).toEqual([true, value]);
       }),
-      { numRuns: 300 },
+      { numRuns: 400 },
     );
+    expect(refused).toBeLessThan(200);
   });
 
   test('every text of JSON mode is an object', () => {
@@ -192,6 +217,7 @@ describe('the mask', () => {
   test('allows exactly the tokens whose bytes lead on', () => {
     fc.assert(
       fc.property(anySchema, fc.nat(1_000_000), (schema, seed) => {
+        if (!isSupported(schema)) return;
         const grammar = grammars.grammarOf(JSON.stringify(schema));
         const mask = new GrammarMask(grammar);
         let state = grammar.states.start;

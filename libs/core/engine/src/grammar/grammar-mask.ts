@@ -6,6 +6,8 @@ import type { TokenTrie } from './token-trie.js';
 /** Tokens of a model, ready for grammars. */
 export interface GrammarVocabulary {
   readonly trie: TokenTrie;
+  /** [vocab], for the time of a call. */
+  readonly scratch: Float32Array;
   tokenBytes(tokenId: number): Uint8Array;
   readonly endOfTextTokenIds: ReadonlySet<number>;
 }
@@ -48,7 +50,7 @@ export class GrammarMask {
     const also = this.#isEnded || this.#state.mayEnd ? this.#endOfText : [];
     const ranges = this.#isEnded ? nothing : this.#grammar.rangesAfter(this.#state);
     if (ranges.count + also.length === 0) throw new TercetError('stage_failed', { reason: 'grammar_dead_end' });
-    maskLogits(out, this.#grammar.vocabulary.trie, { ranges, also });
+    maskLogits(out, this.#grammar.vocabulary, { ranges, also });
   }
 
   /** @throws stage_protocol for a token that the grammar does not allow here: it was sampled without it */

@@ -41,7 +41,12 @@ export class Grammars {
 function vocabularyOf(tokens: GrammarTokens): GrammarVocabulary {
   const { vocabSize, endOfTextTokenIds } = tokens;
   const bytesOf = (tokenId: number) => (endOfTextTokenIds.has(tokenId) ? none : tokens.tokenBytes(tokenId));
-  return { trie: tokenTrieOf(vocabSize, bytesOf), tokenBytes: bytesOf, endOfTextTokenIds };
+  return {
+    trie: tokenTrieOf(vocabSize, bytesOf),
+    scratch: new Float32Array(vocabSize),
+    tokenBytes: bytesOf,
+    endOfTextTokenIds,
+  };
 }
 
 const none = new Uint8Array(0);

@@ -12,7 +12,7 @@ import {
   ruleOf,
   sequence,
 } from './automaton.js';
-import { type CodePoints, codePointsOf, complementOf, intersectionOf, isSubset, utf8Of } from './code-points.js';
+import { type CodePoints, codePointsOf, commonCodePoints, complementOf, isSubset, utf8Of } from './code-points.js';
 
 /** Rules of JSON text that every grammar shares, RFC 8259, kept finite where a model could go on for ever. */
 
@@ -54,13 +54,13 @@ export function quoted(content: Fragment): Fragment {
 
 /** One character of the set within a string, escaped where JSON asks for it and the one usual way. */
 export function characterOf(set: CodePoints): Fragment {
-  const escaped = intersectionOf(set, complementOf(unescaped));
+  const escaped = commonCodePoints(set, complementOf(unescaped));
   const parts = escaped.flatMap(([first, last]) =>
     Array.from({ length: last - first + 1 }, (_, i) =>
       literal(JSON.stringify(String.fromCodePoint(first + i)).slice(1, -1)),
     ),
   );
-  return anyOf(utf8Of(intersectionOf(set, unescaped)), ...parts);
+  return anyOf(utf8Of(commonCodePoints(set, unescaped)), ...parts);
 }
 
 /** Characters of a set, `min` to `max` times. */

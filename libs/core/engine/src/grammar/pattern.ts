@@ -1,6 +1,6 @@
 import { TercetError } from '@tercet/contracts';
 import { anyOf, type Fragment, nothing, repeat, sequence } from './automaton.js';
-import { type CodePoints, codePointsOf, complementOf, lastCodePoint } from './code-points.js';
+import { type CodePoints, codePointsOf, complementOf, everyCodePoint } from './code-points.js';
 import { charactersOf } from './json-text.js';
 
 /**
@@ -15,7 +15,6 @@ export function patternText(pattern: string): Fragment {
 const forever = Number.POSITIVE_INFINITY;
 /** Copies that a counted part may have. */
 const timesMax = 1000;
-const everything: CodePoints = codePointsOf([0, lastCodePoint]);
 const digit = codePointsOf([0x30, 0x39]);
 const word = codePointsOf([0x30, 0x39], [0x41, 0x5a], [0x5f, 0x5f], [0x61, 0x7a]);
 const space = codePointsOf(
@@ -61,7 +60,7 @@ class PatternReader {
   }
 
   read(): Fragment {
-    const anyText = charactersOf(everything, { min: 0, max: forever });
+    const anyText = charactersOf(everyCodePoint, { min: 0, max: forever });
     const parts = [this.#searched(anyText)];
     while (this.#take('|')) parts.push(this.#searched(anyText));
     if (this.#at < this.#characters.length) this.#refuse('not a regular expression');

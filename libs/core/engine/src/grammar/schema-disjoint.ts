@@ -1,10 +1,13 @@
 import { isObject, type Json, type JsonObject, type TypeName, typeNames } from './schema-keywords.js';
 import { resolveReference } from './schema-references.js';
 
+/** Properties within properties that are looked at. */
+const depthMax = 4;
+
 /** True when it is plain that no value is valid under two of the schemas: by type, by constants, or by a property. */
 export function areDisjoint(root: Json, branches: readonly Json[], pointer: string): boolean {
   const schemas = branches.map((branch) => resolved(root, branch, pointer));
-  return schemas.every((a, i) => schemas.slice(i + 1).every((b) => isPairDisjoint(root, a, b)));
+  return schemas.every((a, i) => schemas.slice(i + 1).every((b) => isPairDisjoint(root, [a, b], depthMax)));
 }
 
 function resolved(root: Json, schema: Json, pointer: string): Json {
@@ -15,7 +18,8 @@ function resolved(root: Json, schema: Json, pointer: string): Json {
   return at;
 }
 
-function isPairDisjoint(root: Json, a: Json, b: Json): boolean {
+function isPairDisjoint(root: Json, [a, b]: readonly [Json, Json], depth: number): boolean {
+  if (depth === 0) return false;
   if (!isObject(a) || !isObject(b)) return a === false || b === false;
   const [constantsA, constantsB] = [constantsOf(a), constantsOf(b)];
   if (constantsA !== undefined && constantsB !== undefined) {
@@ -30,7 +34,7 @@ function isPairDisjoint(root: Json, a: Json, b: Json): boolean {
   return Object.keys(propertiesA).some((name) => {
     if (!isRequired(a, name) || !isRequired(b, name) || propertiesB[name] === undefined) return false;
     const [one, other] = [propertiesA[name] as Json, propertiesB[name]].map((each) => resolved(root, each, ''));
-    return isPairDisjoint(root, one as Json, other as Json);
+    return isPairDisjoint(root, [one as Json, other as Json], depth - 1);
   });
 }
 

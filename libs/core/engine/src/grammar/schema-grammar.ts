@@ -11,12 +11,19 @@ import {
   type TypeName,
   typesOf,
 } from './schema-keywords.js';
+import { mergedSchema, withSiblings } from './schema-merge.js';
 import { objectFragment } from './schema-object.js';
 import { resolveReference } from './schema-references.js';
 import { arrayFragment, numberFragment, oneOfValues, stringFragment } from './schema-values.js';
 
 /** States that one schema may need; a large `maxItems` or `maxLength` needs as many. */
 const statesMax = 50_000;
+
+/** Ends the pointer of a schema that is not as it stands in the text. No pointer has it: `~` is written `~0`. */
+const changed = '~2';
+
+/** Schemas that are merged may unfold into themselves for ever; their pointers then grow. */
+const pointerLengthMax = 4096;
 
 /**
  * Texts of a JSON schema (draft 7 and 2020-12): every text of the rule is valid JSON and valid under the schema. Not
@@ -47,6 +54,7 @@ class SchemaGrammar {
 
   readonly #childOf = (schema: Json, pointer: string): Fragment => {
     if (schema === true) return anyValue;
+    if (pointer.length > pointerLengthMax) refuse(pointer.slice(0, 64), 'allOf', 'unfolds for ever');
     if (schema === false) refuse(pointer, 'false', 'no value is valid');
     if (!isObject(schema)) refuse(pointer, 'schema', 'neither an object nor a boolean');
     return call(this.#ruleAt({ schema, pointer }));
@@ -65,15 +73,17 @@ class SchemaGrammar {
   #valueOf(at: SchemaAt): Fragment {
     const { schema, pointer } = at;
     if (pointer !== '' && schema.$id !== undefined) refuse(pointer, '$id', 'not within a schema');
-    if (schema.$ref !== undefined) {
-      onlyConstraints(at, ['$ref']);
+    if (schema.$ref !== undefined && constraintsOf(at).length === 1) {
       const target = resolveReference(this.#root, at);
       return this.#childOf(target.schema, target.pointer);
     }
-    if (schema.const !== undefined || schema.enum !== undefined) return this.#constants(at);
-    for (const keyword of ['anyOf', 'oneOf', 'allOf'] as const) {
-      if (schema[keyword] !== undefined) return this.#combination(at, keyword);
+    if (schema.$ref !== undefined || schema.allOf !== undefined) {
+      return this.#valueOf({ schema: mergedSchema(this.#root, at), pointer: `${pointer}${changed}` });
     }
+    for (const keyword of ['anyOf', 'oneOf'] as const) {
+      if (schema[keyword] !== undefined) return this.#alternatives(at, keyword);
+    }
+    if (schema.const !== undefined || schema.enum !== undefined) return this.#constants(at);
     if (constraintsOf(at).length === 0) return anyValue;
     return anyOf(...typesOf(at).map((type) => this.#valueOfType(at, type)));
   }
@@ -83,25 +93,32 @@ class SchemaGrammar {
     onlyConstraints(at, ['const', 'enum', 'type']);
     const listed = schema.enum ?? [schema.const as Json];
     if (!Array.isArray(listed)) refuse(pointer, 'enum', 'not a list');
-    const both = schema.const !== undefined && schema.enum !== undefined;
-    if (both) refuse(pointer, 'const', 'not together with enum');
     const types = schema.type === undefined ? undefined : typesOf({ schema: { type: schema.type }, pointer });
-    const values = (listed as readonly Json[]).filter((value) => types === undefined || isOfType(value, types));
+    const values = (listed as readonly Json[])
+      .filter((value) => schema.const === undefined || JSON.stringify(value) === JSON.stringify(schema.const))
+      .filter((value) => types === undefined || isOfType(value, types));
     if (values.length === 0) refuse(pointer, 'enum', 'no value is valid');
     return oneOfValues(values);
   }
 
-  /** `oneOf` is `anyOf` where no value can be valid twice. */
-  #combination(at: SchemaAt, keyword: 'anyOf' | 'oneOf' | 'allOf'): Fragment {
-    const { schema, pointer } = at;
-    onlyConstraints(at, [keyword]);
-    const branches = schema[keyword] as readonly Json[];
+  /** Keywords beside them hold for each of them. `oneOf` is `anyOf` where no value can be valid twice. */
+  #alternatives({ schema, pointer }: SchemaAt, keyword: 'anyOf' | 'oneOf'): Fragment {
+    const branches = schema[keyword];
     if (!Array.isArray(branches) || branches.length === 0) refuse(pointer, keyword, 'not a list of schemas');
-    if (keyword === 'allOf' && branches.length > 1) refuse(pointer, keyword, 'more than one schema');
     if (keyword === 'oneOf' && !areDisjoint(this.#root, branches, pointer)) {
       refuse(pointer, keyword, 'values may be valid under several of the schemas');
     }
-    return anyOf(...branches.map((branch, i) => this.#childOf(branch, `${pointer}/${keyword}/${i}`)));
+    const siblings = Object.fromEntries(
+      constraintsOf({ schema, pointer })
+        .filter((one) => one !== keyword)
+        .map((one) => [one, schema[one] as Json]),
+    );
+    const parts = branches.map((branch: Json, i) => {
+      const place = `${pointer}/${keyword}/${i}`;
+      if (Object.keys(siblings).length === 0) return this.#childOf(branch, place);
+      return this.#childOf(withSiblings(branch, siblings, pointer), `${place}${changed}`);
+    });
+    return anyOf(...parts);
   }
 
   #valueOfType(at: SchemaAt, type: TypeName): Fragment {

@@ -1,8 +1,18 @@
 import { byteOf, type Fragment, literal, newState, nothing, type State, sequence } from './automaton.js';
-import { codePointsOf, complementOf, intersectionOf, utf8Of } from './code-points.js';
+import { codePointsOf, commonCodePoints, complementOf, utf8Of } from './code-points.js';
 import { anyString, anyValue, blank, comma, member, plainCharacter } from './json-text.js';
-import { childPointer, countOf, isObject, type Json, refuse, type SchemaAt, without } from './schema-keywords.js';
-import type { ChildOf } from './schema-values.js';
+import {
+  childPointer,
+  constraintsOf,
+  countOf,
+  isObject,
+  type Json,
+  onlyConstraints,
+  refuse,
+  type SchemaAt,
+  without,
+} from './schema-keywords.js';
+import { type ChildOf, oneOfValues, stringFragment } from './schema-values.js';
 
 interface Property {
   readonly name: string;
@@ -15,7 +25,7 @@ interface Property {
  * properties and says nothing of others gets none: models keep to what is described.
  */
 export function objectFragment(at: SchemaAt, childOf: ChildOf): Fragment {
-  without(at, ['propertyNames', 'dependentRequired', 'dependentSchemas', 'dependencies', 'maxProperties']);
+  without(at, ['dependentRequired', 'dependentSchemas', 'dependencies', 'maxProperties']);
   const { schema, pointer } = at;
   const patterns = schema.patternProperties;
   if (patterns !== undefined && !(isObject(patterns) && Object.keys(patterns).length === 0)) {
@@ -23,14 +33,44 @@ export function objectFragment(at: SchemaAt, childOf: ChildOf): Fragment {
   }
   const properties = propertiesOf(at, childOf);
   const requiredCount = properties.filter(({ isRequired }) => isRequired).length;
-  if (countOf(at, 'minProperties', 0) > requiredCount) refuse(pointer, 'minProperties', 'more than are required');
+  const min = countOf(at, 'minProperties', 0);
+  // Names of others may come twice, so more than one member is no proof of more than one property.
+  if (min > Math.max(requiredCount, 1)) refuse(pointer, 'minProperties', 'more than are required');
+  const other = otherMember(at, { names: properties.map(({ name }) => name), childOf });
+  const members = membersOf(properties, { other, mayBeEmpty: min === 0 });
+  return sequence(literal('{'), blank, members, literal('}'));
+}
+
+/** Any property that the schema does not name; undefined where there may be none. */
+function otherMember(
+  at: SchemaAt,
+  { names, childOf }: { readonly names: readonly string[]; readonly childOf: ChildOf },
+): Fragment | undefined {
+  const { pointer, schema } = at;
   const others = othersOf(at);
-  const names = properties.map(({ name }) => name);
-  const other =
-    others === false
-      ? undefined
-      : member(names.length === 0 ? anyString : otherName(names), childOf(others, `${pointer}/additionalProperties`));
-  return sequence(literal('{'), blank, membersOf(properties, other), literal('}'));
+  const { propertyNames } = schema;
+  const isAnyName = propertyNames === undefined || propertyNames === true || isPlainString(propertyNames);
+  if (!isAnyName && names.length > 0) refuse(pointer, 'propertyNames', 'beside properties');
+  if (others === false) return undefined;
+  const value = childOf(others, `${pointer}/additionalProperties`);
+  if (names.length > 0) return member(otherName(names), value);
+  return member(isAnyName ? anyString : nameOf(propertyNames, `${pointer}/propertyNames`), value);
+}
+
+/** What writers of schemas put beside every map. */
+function isPlainString(schema: Json): boolean {
+  if (!isObject(schema) || (schema.type ?? 'string') !== 'string') return false;
+  return constraintsOf({ schema, pointer: '' }).every((keyword) => keyword === 'type');
+}
+
+function nameOf(schema: Json, pointer: string): Fragment {
+  if (!isObject(schema)) refuse(pointer, 'propertyNames', 'not a schema of names');
+  if (Array.isArray(schema.enum) && schema.enum.every((name) => typeof name === 'string')) {
+    onlyConstraints({ schema, pointer }, ['enum', 'type']);
+    return oneOfValues(schema.enum);
+  }
+  onlyConstraints({ schema, pointer }, ['type', 'pattern', 'format', 'minLength', 'maxLength']);
+  return stringFragment({ schema, pointer });
 }
 
 function othersOf({ schema, pointer }: SchemaAt): Json {
@@ -73,7 +113,10 @@ function propertiesOf(at: SchemaAt, childOf: ChildOf): Property[] {
  * Each property in turn is there or, if it may, is not; a comma stands before every member but the first. For each
  * property there is one state for "nothing yet" and one for "after a member".
  */
-function membersOf(properties: readonly Property[], other: Fragment | undefined): Fragment {
+function membersOf(
+  properties: readonly Property[],
+  { other, mayBeEmpty }: { readonly other: Fragment | undefined; readonly mayBeEmpty: boolean },
+): Fragment {
   return (from, to) => {
     let none: State | undefined = from;
     let some = newState();
@@ -99,7 +142,7 @@ function membersOf(properties: readonly Property[], other: Fragment | undefined)
       sequence(comma, other)(loop, loop);
       blank(loop, to);
     }
-    if (none !== undefined) nothing(none, to);
+    if (none !== undefined && mayBeEmpty) nothing(none, to);
     blank(some, to);
   };
 }
@@ -145,10 +188,10 @@ function addNameNode(node: NameNode, at: State, ends: { readonly free: State; re
       return [codePoint, codePoint] as const;
     }),
   );
-  utf8Of(intersectionOf(unescaped, complementOf(known)))(at, ends.free);
+  utf8Of(commonCodePoints(unescaped, complementOf(known)))(at, ends.free);
   for (const [character, next] of node.next) {
     const codePoint = character.codePointAt(0) as number;
-    const step = intersectionOf(unescaped, codePointsOf([codePoint, codePoint]));
+    const step = commonCodePoints(unescaped, codePointsOf([codePoint, codePoint]));
     // A name with an escape cannot come out of here.
     if (step.length === 0) continue;
     const state = newState();

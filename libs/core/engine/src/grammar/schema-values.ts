@@ -1,7 +1,20 @@
 import { anyOf, type Fragment, literal, optional, repeat, sequence } from './automaton.js';
+import { everyCodePoint } from './code-points.js';
 import { type Bounds, numberWithin } from './decimal-range.js';
-import { formatPatterns } from './formats.js';
-import { anyInteger, anyNumber, anyString, anyValue, blank, comma, listOf, quoted, stringOf } from './json-text.js';
+import { formatPatterns, numberFormats } from './formats.js';
+import { intersectionOf } from './intersection.js';
+import {
+  anyInteger,
+  anyNumber,
+  anyString,
+  anyValue,
+  blank,
+  charactersOf,
+  comma,
+  listOf,
+  quoted,
+  stringOf,
+} from './json-text.js';
 import { patternText } from './pattern.js';
 import { countOf, type Json, refuse, type SchemaAt, without } from './schema-keywords.js';
 
@@ -16,27 +29,40 @@ export function stringFragment(at: SchemaAt): Fragment {
   const max = countOf(at, 'maxLength', forever);
   if (max < min) refuse(pointer, 'maxLength', 'less than minLength');
   const { pattern, format } = schema;
-  if (pattern === undefined && format === undefined)
-    return min === 0 && max === forever ? anyString : stringOf({ min, max });
-  if (pattern !== undefined && format !== undefined) refuse(pointer, 'format', 'not together with pattern');
-  if (min > 0 || max !== forever) {
-    refuse(pointer, min > 0 ? 'minLength' : 'maxLength', 'not together with pattern or format');
+  const contents: Fragment[] = [];
+  if (format !== undefined) {
+    contents.push(patternText(formatPatterns.get(format as string) ?? refuse(pointer, 'format')));
   }
-  const expression = pattern ?? formatPatterns.get(format as string);
-  if (typeof expression !== 'string') refuse(pointer, pattern === undefined ? 'format' : 'pattern');
-  return quoted(patternText(expression));
+  if (pattern !== undefined) {
+    if (typeof pattern !== 'string') refuse(pointer, 'pattern', 'not text');
+    contents.push(patternText(pattern));
+  }
+  if (contents.length === 0) return min === 0 && max === forever ? anyString : stringOf({ min, max });
+  if (min > 0 || max !== forever) contents.push(charactersOf(everyCodePoint, { min, max }));
+  const content = contents.reduce(
+    (a, b) => intersectionOf(a, b) ?? refuse(pointer, 'pattern', 'no text fits the other keywords'),
+  );
+  return quoted(content);
 }
 
 /** Numbers between bounds are written without an exponent and with up to six digits after the point. */
 export function numberFragment(at: SchemaAt, kind: 'number' | 'integer'): Fragment {
   const { schema, pointer } = at;
   const { format, multipleOf: step } = schema;
-  if (format !== undefined && format !== 'float' && format !== 'double') refuse(pointer, 'format');
   if (step !== undefined && step !== 1) refuse(pointer, 'multipleOf');
-  const isWhole = kind === 'integer' || step === 1;
-  const bounds = boundsOf(at);
+  const ofFormat = format === undefined ? {} : (numberFormats.get(format as string) ?? refuse(pointer, 'format'));
+  const isWhole = kind === 'integer' || step === 1 || ofFormat.least !== undefined;
+  const bounds = tighter(boundsOf(at), ofFormat);
   if (bounds.least === undefined && bounds.most === undefined) return isWhole ? anyInteger : anyNumber;
   return numberWithin(bounds, isWhole ? 0 : 6) ?? refuse(pointer, 'minimum', 'no number lies within the bounds');
+}
+
+function tighter(bounds: Bounds, { least, most }: Bounds): Bounds {
+  return {
+    ...bounds,
+    ...(least === undefined || (bounds.least ?? least - 1) >= least ? {} : { least, leastIsExclusive: false }),
+    ...(most === undefined || (bounds.most ?? most + 1) <= most ? {} : { most, mostIsExclusive: false }),
+  };
 }
 
 function boundsOf({ schema, pointer }: SchemaAt): Bounds {

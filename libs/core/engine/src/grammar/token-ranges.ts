@@ -40,13 +40,17 @@ export function tokenRangesOf(trie: TokenTrie, states: TextStates, state: TextSt
 /** Sets every logit to -infinity but those of the ranges and of `also`. Cost: the smaller side, and one fill. */
 export function maskLogits(
   out: Float32Array,
-  trie: TokenTrie,
+  { trie, scratch }: { readonly trie: TokenTrie; readonly scratch: Float32Array },
   allowed: { readonly ranges: TokenRanges; readonly also: readonly number[] },
 ): void {
   const { ranges, also } = allowed;
   const kept = also.map((tokenId) => out[tokenId] as number);
   if (ranges.count > trie.tokenIds.length / 2) forbidOthers(out, trie, ranges);
-  else keepOnly(out, trie, ranges);
+  else {
+    copyLogits(trie, ranges, { from: out, to: scratch });
+    out.fill(Number.NEGATIVE_INFINITY);
+    copyLogits(trie, ranges, { from: scratch, to: out });
+  }
   also.forEach((tokenId, i) => {
     out[tokenId] = kept[i] as number;
   });
@@ -62,19 +66,15 @@ function forbidOthers(out: Float32Array, { tokenIds, silentTokenIds }: TokenTrie
   for (let i = 0; i < silentTokenIds.length; i++) out[silentTokenIds[i] as number] = Number.NEGATIVE_INFINITY;
 }
 
-function keepOnly(out: Float32Array, { tokenIds }: TokenTrie, { borders, count }: TokenRanges): void {
-  const kept = new Float32Array(count);
-  let index = 0;
+function copyLogits(
+  { tokenIds }: TokenTrie,
+  { borders }: TokenRanges,
+  { from, to }: { readonly from: Float32Array; readonly to: Float32Array },
+): void {
   for (let i = 0; i < borders.length; i += 2) {
     for (let at = borders[i] as number; at < (borders[i + 1] as number); at++) {
-      kept[index++] = out[tokenIds[at] as number] as number;
-    }
-  }
-  out.fill(Number.NEGATIVE_INFINITY);
-  index = 0;
-  for (let i = 0; i < borders.length; i += 2) {
-    for (let at = borders[i] as number; at < (borders[i + 1] as number); at++) {
-      out[tokenIds[at] as number] = kept[index++] as number;
+      const tokenId = tokenIds[at] as number;
+      to[tokenId] = from[tokenId] as number;
     }
   }
 }
