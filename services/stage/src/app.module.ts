@@ -29,7 +29,7 @@ export const SERVER = Symbol('server');
     {
       provide: LOG,
       inject: [CONFIG],
-      useFactory: ({ podId }: StageConfig) => openLog({ service: 'stage', podId }),
+      useFactory: ({ podId }: StageConfig) => openLog({ service: 'stage', podId, pid: process.pid }),
     },
     {
       provide: ARBITER,
@@ -68,7 +68,7 @@ export const SERVER = Symbol('server');
       inject: [CONFIG, ENGINE, TENSORS, IMAGES],
       useFactory: (config: StageConfig, engine: EmbeddedEngine, tensors: TensorPlane, images: TileCutter) =>
         new RoleHost<Stage>({
-          mount: stagesOf(config, { engine, tensors, cutTiles: images.cutTiles }),
+          mount: stagesOf(config, { engine, tensors, cutTiles: images.cutTiles, warmImages: () => images.warm() }),
           epoch: BigInt(config.epoch),
         }),
     },

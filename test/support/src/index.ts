@@ -1,0 +1,2 @@
+export { environment } from './config.js';
+export { needs } from './needs.js';

@@ -1,0 +1,41 @@
+import { accessSync, constants } from 'node:fs';
+import { join } from 'node:path';
+import { test } from '@jest/globals';
+import { requiredPeers, searchPath } from './config.js';
+
+const programs: Readonly<Record<string, readonly string[]>> = {
+  chromium: ['chromium', 'chromium-browser', 'google-chrome'],
+  go: ['go'],
+  python: ['python3'],
+};
+
+/**
+ * Path of a program that a suite cannot do without. Where it is absent, a test that says so is skipped, or fails when
+ * the run requires it; the caller registers no tests then.
+ */
+export function needs(peer: keyof typeof programs): string | undefined {
+  for (const program of programs[peer] ?? []) {
+    for (const folder of searchPath) {
+      const path = join(folder, program);
+      if (isExecutable(path)) return path;
+    }
+  }
+  const reason = `needs ${String(peer)}, which is not on this machine`;
+  if (requiredPeers.has(String(peer))) {
+    test(reason, () => {
+      throw new Error(`${reason}; TERCET_REQUIRE names it`);
+    });
+  } else {
+    test.skip(reason, () => undefined);
+  }
+  return undefined;
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,274 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { wire } from '@tercet/contracts';
+import { GrpcChannel } from '@tercet/grpc';
+import OpenAI from 'openai';
+import { squarePicture } from './pictures.js';
+import { RunningSystem } from './running-system.js';
+
+const model = 'tercet-tiny';
+const red = squarePicture([200, 30, 30]);
+const ask = (text: string, image?: string) => ({
+  model,
+  temperature: 0,
+  max_tokens: 24,
+  messages: [{ role: 'user', content: image === undefined ? text : [imagePart(image), { type: 'text', text }] }],
+});
+const imagePart = (url: string) => ({ type: 'image_url', image_url: { url } });
+/** An answer that goes on for long enough to kill something in the middle of it. */
+const longRequest = { ...ask('Describe the picture.', red), max_tokens: 600, ignore_eos: true };
+
+let system: RunningSystem;
+
+beforeAll(async () => {
+  system = await RunningSystem.start(['--encode', '2', '--prefill', '1', '--decode', '2']);
+}, 90_000);
+afterAll(() => system[Symbol.asyncDispose](), 60_000);
+
+describe('chat completions over three processes', () => {
+  test('a question about a picture is answered through encode, prefill and decode', async () => {
+    const response = await system.post('/v1/chat/completions', ask('What colour is the square?', red));
+    const { choices, usage, tercet } = await json(response);
+    expect(choices[0].message.content).toMatch(/^[A-Z].*\.$/);
+    expect(choices[0].finish_reason).toBe('stop');
+    expect(usage.prompt_tokens_details.media_tokens).toBe(16);
+    expect([tercet.pods.encode[0], tercet.pods.prefill, tercet.pods.decode]).toEqual([
+      expect.stringMatching(/^encode-/),
+      'prefill-0',
+      expect.stringMatching(/^decode-/),
+    ]);
+    const sum = Object.values<number>(tercet.parts).reduce((a, b) => a + b, 0);
+    expect(Math.abs(sum - tercet.ttftMs)).toBeLessThan(0.1);
+    expect(response.headers.get('server-timing')).toContain(`ttft;dur=${tercet.ttftMs.toFixed(2)}`);
+  });
+
+  test('streamed and whole, cached and fresh, the text is the same', async () => {
+    const whole = await json(await system.post('/v1/chat/completions', longRequest));
+    const again = await json(await system.post('/v1/chat/completions', longRequest));
+    const streamed = await streamText(longRequest);
+    expect(again.choices[0].message.content).toBe(whole.choices[0].message.content);
+    expect(streamed.text).toBe(whole.choices[0].message.content);
+    expect(again.usage.prompt_tokens_details.cached_tokens).toBeGreaterThanOrEqual(0);
+  });
+
+  test('a decode process killed in the middle of an answer changes nothing that the client reads', async () => {
+    const expected = (await json(await system.post('/v1/chat/completions', longRequest))).choices[0].message.content;
+    let killed = '';
+    const { text, last } = await streamText(longRequest, async (sofar) => {
+      if (killed !== '' || sofar.length < 40) return;
+      killed = await busyDecode();
+      if (killed !== '') process.kill(system.pidOf(killed), 'SIGKILL');
+    });
+    expect(killed).toMatch(/^decode-/);
+    expect(text).toBe(expected);
+    expect(last.tercet.attempts).toBeGreaterThan(1);
+    await system.until((pods) => pods.filter(({ role, phase }) => role === 'decode' && phase === 'ready').length === 2);
+  }, 60_000);
+
+  test('a client that leaves frees everything', async () => {
+    const abort = new AbortController();
+    const response = await system.post('/v1/chat/completions', { ...longRequest, stream: true }, abort.signal);
+    await response.body?.getReader().read();
+    abort.abort();
+    await system.until((pods) =>
+      pods.every((pod) => pod.running + pod.waiting + pod.kvBlocksUsed + pod.leasesOpen === 0),
+    );
+  });
+
+  test('the same seed gives the same text, another seed another', async () => {
+    const warm = { ...ask('Describe the picture.', red), temperature: 1.5, ignore_eos: true, max_tokens: 40 };
+    const texts = await Promise.all(
+      [7, 7, 8].map(
+        async (seed) => (await json(await system.post('/v1/chat/completions', { ...warm, seed }))).choices[0],
+      ),
+    );
+    expect(texts[0].message.content).toBe(texts[1].message.content);
+    expect(texts[2].message.content).not.toBe(texts[0].message.content);
+  });
+
+  test('several choices, log probabilities and stop strings', async () => {
+    const body = { ...ask('Hello.'), n: 2, logprobs: true, top_logprobs: 2, stop: ['zzz'] };
+    const { choices } = await json(await system.post('/v1/chat/completions', body));
+    expect(choices).toHaveLength(2);
+    const [entry] = choices[0].logprobs.content;
+    expect(entry.top_logprobs).toHaveLength(2);
+    expect(entry.logprob).toBeLessThanOrEqual(0);
+    const text = choices[0].message.content;
+    const stop = text.slice(2, 5);
+    const stopped = await json(await system.post('/v1/chat/completions', { ...ask('Hello.'), stop: [stop] }));
+    expect(stopped.choices[0]).toMatchObject({
+      finish_reason: 'stop',
+      message: { content: text.slice(0, text.indexOf(stop)) },
+    });
+  });
+
+  test('a JSON schema holds whatever the model would say', async () => {
+    const schema = {
+      type: 'object',
+      properties: { n: { type: 'integer' } },
+      required: ['n'],
+      additionalProperties: false,
+    };
+    const format = { type: 'json_schema', json_schema: { name: 'n', schema } };
+    const body = { ...ask('How many?', red), max_tokens: 200, temperature: 1, seed: 3, response_format: format };
+    const { choices } = await json(await system.post('/v1/chat/completions', body));
+    if (choices[0].finish_reason === 'stop') expect(typeof JSON.parse(choices[0].message.content).n).toBe('number');
+    else expect(choices[0].message.content).toMatch(/^\s*\{/);
+  });
+});
+
+describe('roles', () => {
+  test('a decode process becomes an encoder and back, and requests go on', async () => {
+    using channel = GrpcChannel.open(`unix:${system.folder}/run/decode-1.sock`);
+    const worker = channel.client(wire.WorkerDefinition);
+    const before = await worker.getStatus({});
+    const role = wire.Role.ROLE_ENCODE;
+    const moved = await worker.setRole({ role, expectedEpoch: before.epoch, drainTimeoutMs: 5000 });
+    expect(moved).toMatchObject({ role, epoch: before.epoch + 1n, phase: wire.Phase.PHASE_READY });
+    await expect(worker.setRole({ role, expectedEpoch: before.epoch, drainTimeoutMs: 5000 })).rejects.toMatchObject({
+      code: 'epoch_stale',
+    });
+    const response = await system.post('/v1/chat/completions', ask('What shape is it?', red));
+    expect((await json(response)).tercet.pods.decode).toBe('decode-0');
+    await worker.setRole({ role: before.role, expectedEpoch: moved.epoch, drainTimeoutMs: 5000 });
+    await system.until((pods) => pods.some(({ podId, role: now }) => podId === 'decode-1' && now === 'decode'));
+  });
+});
+
+describe('the official OpenAI client', () => {
+  test('lists models, chats and streams', async () => {
+    const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
+    const models = await client.models.list();
+    expect(models.data.map(({ id }) => id)).toEqual([model]);
+    const messages = [{ role: 'user' as const, content: 'Hello.' }];
+    const options = { model, messages, temperature: 0, max_tokens: 16 };
+    const whole = await client.chat.completions.create(options);
+    let text = '';
+    for await (const chunk of await client.chat.completions.create({ ...options, stream: true })) {
+      text += chunk.choices[0]?.delta.content ?? '';
+    }
+    expect(text).toBe(whole.choices[0]?.message.content);
+    await expect(client.chat.completions.create({ ...options, model: 'none' })).rejects.toMatchObject({
+      status: 404,
+      code: 'model_not_found',
+    });
+  });
+});
+
+describe('bad requests', () => {
+  const html = `data:image/png;base64,${Buffer.from('<html></html>').toString('base64')}`;
+  const bomb = `data:image/png;base64,${pngClaiming(20_000, 20_000)}`;
+  test.each([
+    { name: 'invalid JSON', body: '{', status: 400, code: 'invalid_json' },
+    { name: 'half a body', body: '{"model":"', status: 400, code: 'invalid_json' },
+    { name: 'no messages', body: { model, messages: [] }, status: 400, code: 'invalid_request' },
+    { name: 'an unknown field', body: { ...ask('x'), frobnicate: 1 }, status: 400, code: 'invalid_request' },
+    { name: 'an unknown model', body: { ...ask('x'), model: 'gpt-9' }, status: 404, code: 'model_not_found' },
+    { name: 'no tokens to answer with', body: { ...ask('x'), max_tokens: 0 }, status: 400, code: 'invalid_request' },
+    { name: 'fewer than none', body: { ...ask('x'), max_tokens: -1 }, status: 400, code: 'invalid_request' },
+    { name: 'a temperature of -1', body: { ...ask('x'), temperature: -1 }, status: 400, code: 'invalid_request' },
+    { name: 'too long a prompt', body: ask('word '.repeat(9000)), status: 400, code: 'prompt_too_long' },
+    { name: 'a picture that is a page', body: ask('x', html), status: 400, code: 'media_type_unsupported' },
+    { name: 'a truncated picture', body: ask('x', red.slice(0, 200)), status: 400, code: 'media_invalid' },
+    { name: 'a picture of 400 megapixels', body: ask('x', bomb), status: 400, code: 'media_too_large' },
+    {
+      name: 'a private address',
+      body: ask('x', 'http://127.0.0.1:9/x.png'),
+      status: 403,
+      code: 'media_address_refused',
+    },
+    { name: 'a file URL', body: ask('x', 'file:///etc/passwd'), status: 400, code: 'media_fetch_failed' },
+    {
+      name: 'a schema that cannot be enforced',
+      body: withSchema({ type: 'no' }),
+      status: 400,
+      code: 'grammar_unsupported',
+    },
+  ])('$name: $code', async ({ body, status, code }) => {
+    const response = await system.post('/v1/chat/completions', body);
+    const { error } = await json(response);
+    expect({ status: response.status, code: error.code }).toEqual({ status, code });
+    expect(error.message).not.toBe('');
+  });
+
+  test('10,000 pictures are too many', async () => {
+    const content = Array.from({ length: 10_000 }, () => imagePart('data:,'));
+    const response = await system.post('/v1/chat/completions', { ...ask('x'), messages: [{ role: 'user', content }] });
+    expect((await json(response)).error.code).toBe('media_too_many');
+  });
+
+  test('huge headers, other methods and unknown routes are refused, and the next request works', async () => {
+    const huge = await fetch(`${system.url}/healthz`, { headers: { 'x-long': 'a'.repeat(100_000) } });
+    expect(huge.status).toBe(431);
+    expect((await fetch(`${system.url}/v1/chat/completions`)).status).toBe(405);
+    expect((await json(await fetch(`${system.url}/v1/nothing`))).error.code).toBe('route_not_found');
+    expect((await fetch(`${system.url}/../../package.json`)).status).toBe(404);
+    const good = await json(await system.post('/v1/chat/completions', ask('Hello.')));
+    expect(good.choices[0].message.content).not.toBe('');
+  });
+
+  test('prompts and images stand in no log', async () => {
+    await json(await system.post('/v1/chat/completions', ask('xylophonic secret', red)));
+    await sleep(200);
+    const log = JSON.stringify(system.log());
+    expect(log).not.toContain('xylophonic');
+    expect(log).not.toContain(red.slice(40, 80));
+  });
+});
+
+describe('the system', () => {
+  test('metrics say what happened', async () => {
+    const text = await (await fetch(`${system.url}/metrics`)).text();
+    expect(text).toMatch(/tercet_requests_total\{model="tercet-tiny",outcome="ok"\} \d+/);
+    expect(text).toMatch(/tercet_ttft_part_seconds_bucket\{le="0.01",model="tercet-tiny",part="encode"\}/);
+  });
+});
+
+// biome-ignore lint/suspicious/noExplicitAny: a response is what the test says it is
+async function json(response: Response): Promise<any> {
+  return response.json();
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: a chunk is what the test says it is
+type Chunk = any;
+
+async function streamText(body: object, onText: (text: string) => Promise<void> = async () => undefined) {
+  const response = await system.post('/v1/chat/completions', { ...body, stream: true });
+  let text = '';
+  let rest = '';
+  let last: Chunk;
+  for await (const bytes of response.body ?? []) {
+    const events = (rest + Buffer.from(bytes).toString()).split('\n\n');
+    rest = events.pop() ?? '';
+    for (const event of events) {
+      const data = event.replace(/^data: /, '');
+      if (data === '[DONE]') continue;
+      last = JSON.parse(data);
+      text += last.choices?.[0]?.delta?.content ?? '';
+    }
+    await onText(text);
+  }
+  return { text, last };
+}
+
+/** The decode process that works now, by its own word: what the gateway shows is up to a poll old. */
+async function busyDecode(): Promise<string> {
+  for (const podId of ['decode-0', 'decode-1']) {
+    using channel = GrpcChannel.open(`unix:${system.folder}/run/${podId}.sock`);
+    const { load } = await channel.client(wire.WorkerDefinition).getStatus({});
+    if ((load?.running ?? 0) > 0) return podId;
+  }
+  return '';
+}
+
+function withSchema(schema: object) {
+  return { ...ask('x'), response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } };
+}
+
+/** The head of a PNG that claims a size. */
+function pngClaiming(width: number, height: number): string {
+  const head = Buffer.from('89504e470d0a1a0a0000000d4948445200000000000000000802000000', 'hex');
+  head.writeUInt32BE(width, 16);
+  head.writeUInt32BE(height, 20);
+  return Buffer.concat([head, Buffer.alloc(64)]).toString('base64');
+}

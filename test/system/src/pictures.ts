@@ -1,0 +1,37 @@
+import { crc32, deflateSync } from 'node:zlib';
+
+type Colour = readonly [red: number, green: number, blue: number];
+
+/** A PNG of 64 x 64 pixels with a filled square, as a data URL. No library: what is tested reads it with one. */
+export function squarePicture(colour: Colour, background: Colour = [240, 238, 230]): string {
+  const picture = png(64, (x, y) => (x > 16 && x < 44 && y > 18 && y < 46 ? colour : background));
+  return `data:image/png;base64,${picture.toString('base64')}`;
+}
+
+/** An RGB PNG, https://www.w3.org/TR/png-3/ */
+export function png(size: number, colourAt: (x: number, y: number) => Colour): Buffer {
+  const rows = Buffer.alloc(size * (1 + 3 * size));
+  for (let y = 0; y < size; y++) {
+    for (let x = 0; x < size; x++) rows.set(colourAt(x, y), y * (1 + 3 * size) + 1 + 3 * x);
+  }
+  const header = Buffer.alloc(13);
+  header.writeUInt32BE(size, 0);
+  header.writeUInt32BE(size, 4);
+  header.set([8, 2, 0, 0, 0], 8);
+  const signature = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
+  return Buffer.concat([
+    signature,
+    chunk('IHDR', header),
+    chunk('IDAT', deflateSync(rows)),
+    chunk('IEND', Buffer.alloc(0)),
+  ]);
+}
+
+function chunk(type: string, data: Buffer): Buffer {
+  const body = Buffer.concat([Buffer.from(type, 'latin1'), data]);
+  const out = Buffer.alloc(body.length + 8);
+  out.writeUInt32BE(data.length, 0);
+  body.copy(out, 4);
+  out.writeUInt32BE(crc32(body), body.length + 4);
+  return out;
+}
