@@ -3,6 +3,8 @@ import { formatMs } from '../terminal/units.js';
 import type { Timeline } from './gateway-api.js';
 
 const columns = 32;
+/** Parts that took less are left out, unless a pod worked in them: a request without media has no media fetch. */
+const shownFromMs = 0.05;
 
 /** The stage timeline of one answer: each part from where the one before it ended, and the pods that served it. */
 export function timelineLines({ parts, pods, ...whole }: Timeline, colours: Colours): string[] {
@@ -23,7 +25,7 @@ export function timelineLines({ parts, pods, ...whole }: Timeline, colours: Colo
     .map((step) => {
       const line = stepLine(step, start / total, step.ms / total, colours);
       start += step.ms;
-      return { line, shown: step.ms > 0 || step.pods.length > 0 };
+      return { line, shown: step.ms >= shownFromMs || step.pods.length > 0 };
     })
     .filter(({ shown }) => shown)
     .map(({ line }) => line);
