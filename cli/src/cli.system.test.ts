@@ -292,7 +292,12 @@ describe('models', () => {
 
   test('are listed, pulled with their licence, and removed', async () => {
     const table = (here: string) =>
-      `NAME   KIND         SIZE  HERE  LICENCE\nsmall  chat       5.0 kB  ${here}   MIT\ngone   embedding  5.0 kB  no    Gemma\n`;
+      [
+        'NAME   KIND         SIZE  HERE  LICENCE',
+        `small  chat       5.0 kB  ${here}   MIT`,
+        'gone   embedding  5.0 kB  no    Gemma',
+        '',
+      ].join('\n');
     expect(await run('list')).toEqual({ code: 0, out: table('no '), err: '' });
     expect(await run('pull', 'small')).toEqual({
       code: 0,

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { environment as ours } from '../config.js';
 
 export interface CliResult {
   readonly code: number | null;
@@ -19,7 +20,7 @@ const entry = join(import.meta.dirname, '../../dist/main.js');
 /** Runs the built command, with an environment that holds nothing of the caller's settings. */
 export function runCli(args: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const { promise, resolve } = Promise.withResolvers<CliResult>();
-  const env = { PATH: process.env.PATH, HOME: '/nonexistent', ...options.environment };
+  const env = { PATH: ours.PATH, HOME: '/nonexistent', ...options.environment };
   const child = spawn(process.execPath, [entry, ...args], { env });
   const result = { out: '', err: '' };
   let interrupted = false;
