@@ -190,6 +190,16 @@ describe('compileGrammar', () => {
       outside: ['{"name":"ab', '{"name":"a"}', '{"age"'],
     },
     {
+      schema: { type: 'string', pattern: '^[\\n\\v]$' },
+      whole: ['"\\n"', '"\\u000b"'],
+      outside: ['"\\u001', '"\\t', '"\\u000a'],
+    },
+    {
+      schema: { type: 'string', pattern: 'b.{2,5}$', maxLength: 30 },
+      whole: ['"abcd"', '"b\\u0000é"'],
+      outside: ['"bc"', `"${'a'.repeat(31)}`],
+    },
+    {
       schema: { type: 'integer', anyOf: [{ minimum: 10 }, { maximum: -10 }], maximum: 12 },
       whole: ['10', '12', '-10', '-999'],
       outside: ['9,', '13', '-9,', '0'],

@@ -12,7 +12,7 @@ import {
   ruleOf,
   sequence,
 } from './automaton.js';
-import { type CodePoints, codePointsOf, commonCodePoints, complementOf, isSubset, utf8Of } from './code-points.js';
+import { type CodePoints, codePointsOf, utf8Of } from './code-points.js';
 
 /** Rules of JSON text that every grammar shares, RFC 8259, kept finite where a model could go on for ever. */
 
@@ -31,7 +31,7 @@ export const blank: Fragment = call(
 
 /** Characters that stand for themselves in a JSON string, but for the two line separators that patterns set apart. */
 export const plainCodePoints: CodePoints = codePointsOf([0x20, 0x21], [0x23, 0x5b], [0x5d, 0x2027], [0x202a, 0x10ffff]);
-const unescaped: CodePoints = codePointsOf([0x20, 0x21], [0x23, 0x5b], [0x5d, 0x10ffff]);
+export const unescaped: CodePoints = codePointsOf([0x20, 0x21], [0x23, 0x5b], [0x5d, 0x10ffff]);
 
 /** One character of a string that needs no escape. */
 export const plainCharacter: Fragment = utf8Of(unescaped);
@@ -50,23 +50,6 @@ export const anyString: Fragment = call(ruleOf(stringOf({ min: 0, max: forever }
 
 export function quoted(content: Fragment): Fragment {
   return sequence(literal('"'), content, literal('"'));
-}
-
-/** One character of the set within a string, escaped where JSON asks for it and the one usual way. */
-export function characterOf(set: CodePoints): Fragment {
-  const escaped = commonCodePoints(set, complementOf(unescaped));
-  const parts = escaped.flatMap(([first, last]) =>
-    Array.from({ length: last - first + 1 }, (_, i) =>
-      literal(JSON.stringify(String.fromCodePoint(first + i)).slice(1, -1)),
-    ),
-  );
-  return anyOf(utf8Of(commonCodePoints(set, unescaped)), ...parts);
-}
-
-/** Characters of a set, `min` to `max` times. */
-export function charactersOf(set: CodePoints, { min, max }: { readonly min: number; readonly max: number }): Fragment {
-  const isText = isSubset(plainCodePoints, set);
-  return repeat(characterOf(set), { min, max }, (count) => (isText ? max - count : 0));
 }
 
 /** Digits are bounded: 20 before and after the point, and an exponent that every reader can hold. */

@@ -1,11 +1,11 @@
 import { TercetError } from '@tercet/contracts';
 import { anyOf, type Fragment, nothing, repeat, sequence } from './automaton.js';
 import { type CodePoints, codePointsOf, complementOf, everyCodePoint } from './code-points.js';
-import { charactersOf } from './json-text.js';
+import { inSet } from './string-text.js';
 
 /**
- * Content of a JSON string (without its quotes) that an ECMAScript regular expression finds a match in. Characters that
- * need no escape stand unescaped. Without what looks around, refers back or depends on flags.
+ * Strings that an ECMAScript regular expression finds a match in, as an automaton over characters. Without what looks
+ * around, refers back or depends on flags.
  * @throws grammar_unsupported
  */
 export function patternText(pattern: string): Fragment {
@@ -60,7 +60,7 @@ class PatternReader {
   }
 
   read(): Fragment {
-    const anyText = charactersOf(everyCodePoint, { min: 0, max: forever });
+    const anyText = repeat(inSet(everyCodePoint), { min: 0, max: forever });
     const parts = [this.#searched(anyText)];
     while (this.#take('|')) parts.push(this.#searched(anyText));
     if (this.#at < this.#characters.length) this.#refuse('not a regular expression');
@@ -102,7 +102,7 @@ class PatternReader {
     const times = this.#times();
     if (times !== undefined) this.#take('?');
     const range = times ?? { min: 1, max: 1 };
-    return 'set' in atom ? charactersOf(atom.set, range) : repeat(atom.part, range);
+    return repeat('set' in atom ? inSet(atom.set) : atom.part, range);
   }
 
   #times(): { readonly min: number; readonly max: number } | undefined {

@@ -3,20 +3,10 @@ import { everyCodePoint } from './code-points.js';
 import { type Bounds, numberWithin } from './decimal-range.js';
 import { formatPatterns, numberFormats } from './formats.js';
 import { intersectionOf } from './intersection.js';
-import {
-  anyInteger,
-  anyNumber,
-  anyString,
-  anyValue,
-  blank,
-  charactersOf,
-  comma,
-  listOf,
-  quoted,
-  stringOf,
-} from './json-text.js';
+import { anyInteger, anyNumber, anyString, anyValue, blank, comma, listOf, quoted, stringOf } from './json-text.js';
 import { patternText } from './pattern.js';
 import { countOf, type Json, refuse, type SchemaAt, without } from './schema-keywords.js';
+import { inSet, jsonTextOf } from './string-text.js';
 
 /** The rule of the schema at a pointer below this one. */
 export type ChildOf = (schema: Json, pointer: string) => Fragment;
@@ -38,11 +28,11 @@ export function stringFragment(at: SchemaAt): Fragment {
     contents.push(patternText(pattern));
   }
   if (contents.length === 0) return min === 0 && max === forever ? anyString : stringOf({ min, max });
-  if (min > 0 || max !== forever) contents.push(charactersOf(everyCodePoint, { min, max }));
+  if (min > 0 || max !== forever) contents.push(repeat(inSet(everyCodePoint), { min, max }));
   const content = contents.reduce(
     (a, b) => intersectionOf(a, b) ?? refuse(pointer, 'pattern', 'no text fits the other keywords'),
   );
-  return quoted(content);
+  return quoted(jsonTextOf(content));
 }
 
 /** Numbers between bounds are written without an exponent and with up to six digits after the point. */

@@ -1,0 +1,90 @@
+import {
+  anyOf,
+  byteOf,
+  call,
+  type Fragment,
+  literal,
+  newState,
+  type Rule,
+  ruleOf,
+  type State,
+  sequence,
+} from './automaton.js';
+import { type CodePoints, codePointsOf, commonCodePoints, isSubset, utf8Of } from './code-points.js';
+import { plainCodePoints, unescaped } from './json-text.js';
+
+/**
+ * Automata over the characters of a string, as patterns are: their edges are ranges of code points instead of bytes.
+ * They are combined as such, where they are small, and written as JSON text at the end.
+ */
+
+/** One character of the set. */
+export function inSet(set: CodePoints): Fragment {
+  return (from, to) => {
+    for (const [first, last] of set) from.bytes.push({ first, last, to });
+  };
+}
+
+/**
+ * Characters as they stand within a JSON string: escaped where that must be, and then the one usual way. A fragment of
+ * characters goes in and one of bytes comes out.
+ */
+export function jsonTextOf(characters: Fragment): Fragment {
+  const [start, end] = [newState(), newState()];
+  characters(start, end);
+  return (from, to) => {
+    const copies = new Map<State, State>([[start, newState()]]);
+    const copyOf = (state: State): State => {
+      const known = copies.get(state);
+      if (known !== undefined) return known;
+      const copy = newState();
+      copies.set(state, copy);
+      return copy;
+    };
+    const rules = new Map<string, Rule>();
+    for (const [state, copy] of copies) {
+      for (const next of state.skips) copy.skips.push(copyOf(next));
+      for (const [next, set] of setsOf(state)) {
+        characterOf(set, rules)(copy, copyOf(next));
+        if (next === state && isSubset(plainCodePoints, set)) copy.textRoom = Number.POSITIVE_INFINITY;
+      }
+    }
+    from.skips.push(copyOf(start));
+    copyOf(end).skips.push(to);
+  };
+}
+
+function setsOf(state: State): Map<State, CodePoints> {
+  const ranges = new Map<State, (readonly [number, number])[]>();
+  for (const { first, last, to } of state.bytes) {
+    const known = ranges.get(to);
+    if (known === undefined) ranges.set(to, [[first, last]]);
+    else known.push([first, last]);
+  }
+  return new Map([...ranges].map(([to, parts]) => [to, codePointsOf(...parts)]));
+}
+
+const ascii = codePointsOf([0x20, 0x7e]);
+const shortEscapes = new Map([...'"\\\b\f\n\r\t'].map((one) => [one.charCodeAt(0), JSON.stringify(one).slice(1, -1)]));
+
+/** Sets beyond ASCII take many states; they become rules that are called. */
+function characterOf(set: CodePoints, rules: Map<string, Rule>): Fragment {
+  if (isSubset(set, commonCodePoints(ascii, unescaped))) return utf8Of(set);
+  const key = set.join(' ');
+  const rule = rules.get(key) ?? ruleOf(anyOf(utf8Of(commonCodePoints(set, unescaped)), escapeOf(set)));
+  rules.set(key, rule);
+  return call(rule);
+}
+
+function escapeOf(set: CodePoints): Fragment {
+  const has = (codePoint: number) => set.some(([first, last]) => first <= codePoint && codePoint <= last);
+  const short = [...shortEscapes].filter(([codePoint]) => has(codePoint)).map(([, text]) => literal(text));
+  const long = [0, 1].flatMap((high) => {
+    const digits = Array.from({ length: 16 }, (_, low) => low).filter((low) => {
+      return has(high * 16 + low) && !shortEscapes.has(high * 16 + low);
+    });
+    if (digits.length === 0) return [];
+    return [sequence(literal(`\\u00${high}`), anyOf(...digits.map((low) => byteOf(low.toString(16).charCodeAt(0)))))];
+  });
+  return anyOf(...short, ...long);
+}
