@@ -1,9 +1,11 @@
 import { createServer, type Server } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { TercetError, toTercetError } from '@tercet/contracts';
+import { GrpcServer } from '@tercet/grpc';
 import { MediaFetcher } from '@tercet/media-fetch';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
 import type { GatewayConfig } from './config.js';
+import type { Generate } from './http/chat.js';
 import { routesOf } from './http/router.js';
 import { measured } from './measured.js';
 import { GatewayMetrics } from './metrics.js';
@@ -13,6 +15,7 @@ import { Admission } from './pipeline/admission.js';
 import { Pipeline } from './pipeline/pipeline.js';
 import { grpcCalls } from './pods/grpc-calls.js';
 import { type Pod, PodTable } from './pods/pod-table.js';
+import { gatewayService } from './rpc.js';
 
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
@@ -21,7 +24,9 @@ export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
 export const ADMISSION = Symbol('admission');
 export const PIPELINE = Symbol('pipeline');
+export const GENERATE = Symbol('generate');
 export const HTTP_SERVER = Symbol('http server');
+export const GRPC_SERVER = Symbol('grpc server');
 
 /** The gateway process: models, the pods that serve them, the pipeline over both, and the APIs in front of it. */
 @Module({
@@ -59,12 +64,22 @@ export const HTTP_SERVER = Symbol('http server');
         }),
     },
     {
+      provide: GENERATE,
+      inject: [PIPELINE, METRICS],
+      useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics) => measured(pipeline, metrics),
+    },
+    {
+      provide: GRPC_SERVER,
+      inject: [CONFIG, MODELS, GENERATE],
+      useFactory: ({ grpcEndpoint }: GatewayConfig, models: ModelTable, generate: Generate) =>
+        GrpcServer.open(grpcEndpoint, [gatewayService(models, generate)]),
+    },
+    {
       provide: HTTP_SERVER,
-      inject: [CONFIG, MODELS, PODS, ADMISSION, PIPELINE, METRICS, LOG],
+      inject: [CONFIG, MODELS, PODS, ADMISSION, GENERATE, METRICS, LOG],
       useFactory: (config: GatewayConfig, ...parts: HttpParts) => {
-        const [models, pods, admission, pipeline, metrics, log] = parts;
+        const [models, pods, admission, generate, metrics, log] = parts;
         const { bodyBytesMax } = config.http;
-        const generate = measured(pipeline, metrics);
         const app = routesOf({ models, generate, metrics, pods, admission, bodyBytesMax, log });
         return listen(createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app), config);
       },
@@ -73,7 +88,7 @@ export const HTTP_SERVER = Symbol('http server');
 })
 export class AppModule {}
 
-type HttpParts = [ModelTable, PodTable, Admission, Pipeline<Pod>, GatewayMetrics, Log];
+type HttpParts = [ModelTable, PodTable, Admission, Generate, GatewayMetrics, Log];
 
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {

@@ -5,8 +5,9 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { maskSecrets } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
+import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
-import { ADMISSION, appModule, HTTP_SERVER, LOG, PODS } from './app.module.js';
+import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, LOG, PODS } from './app.module.js';
 import { readConfig } from './config.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
@@ -50,5 +51,6 @@ async function stop(app: INestApplicationContext): Promise<void> {
   server.closeIdleConnections();
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 500).unref())]);
   server.closeAllConnections();
+  await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));
   app.get<PodTable>(PODS)[Symbol.dispose]();
 }

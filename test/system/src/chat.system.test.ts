@@ -155,6 +155,67 @@ describe('the official OpenAI client', () => {
   });
 });
 
+describe('the other routes', () => {
+  test('completions take text and token ids, several at a time', async () => {
+    const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
+    const options = { model, temperature: 0, max_tokens: 8 };
+    const [one, two] = (await client.completions.create({ ...options, prompt: ['Hello', 'What'], logprobs: 1 }))
+      .choices;
+    expect(one?.logprobs?.tokens).toHaveLength(one?.logprobs?.token_logprobs?.length ?? -1);
+    let text = '';
+    for await (const chunk of await client.completions.create({ ...options, prompt: 'What', stream: true })) {
+      text += chunk.choices[0]?.text ?? '';
+    }
+    expect(text).toBe(two?.text);
+    const ids = await client.completions.create({ ...options, prompt: [300, 301] });
+    expect(ids.usage?.prompt_tokens).toBe(2);
+    const wrong = client.completions.create({ ...options, prompt: [1_000_000] });
+    await expect(wrong).rejects.toMatchObject({ status: 400, code: 'invalid_request' });
+  });
+
+  test('responses, whole and streamed', async () => {
+    const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
+    const content = [
+      { type: 'input_image' as const, image_url: red, detail: 'auto' as const },
+      { type: 'input_text' as const, text: 'What colour is the square?' },
+    ];
+    const request = { model, input: [{ role: 'user' as const, content }], temperature: 0, max_output_tokens: 20 };
+    const whole = await client.responses.create(request);
+    expect(whole).toMatchObject({ status: 'completed', usage: { input_tokens: expect.any(Number) } });
+    const events: string[] = [];
+    let text = '';
+    for await (const event of await client.responses.create({ ...request, stream: true })) {
+      events.push(event.type);
+      if (event.type === 'response.output_text.delta') text += event.delta;
+    }
+    expect(text).toBe(whole.output_text);
+    expect([events[0], events.at(-1)]).toEqual(['response.created', 'response.completed']);
+  });
+
+  test('the gRPC API streams the same answer', async () => {
+    using channel = GrpcChannel.open(`127.0.0.1:${system.grpcPort}`);
+    const client = channel.client(wire.GatewayDefinition);
+    const { models } = await client.listModels({});
+    expect(models).toMatchObject([{ name: model, acceptsImages: true }]);
+    const image = Buffer.from(red.slice(red.indexOf(',') + 1), 'base64');
+    const parts = [{ part: { $case: 'image' as const, value: image } }, textPart('What colour is the square?')];
+    const options = { temperature: 0, tokensMax: 24 };
+    let text = '';
+    const kinds: string[] = [];
+    for await (const { event } of client.chat({ model, messages: [{ role: 'user', parts }], options })) {
+      kinds.push(event?.$case ?? '');
+      if (event?.$case === 'delta' || event?.$case === 'finished') text += event.value.text;
+    }
+    const http = await json(await system.post('/v1/chat/completions', ask('What colour is the square?', red)));
+    expect(text).toBe(http.choices[0].message.content);
+    expect([kinds[0], kinds.at(-1)]).toEqual(['accepted', 'finished']);
+    const none = client.chat({ model: 'none', messages: [{ role: 'user', parts: [textPart('x')] }] });
+    await expect(none[Symbol.asyncIterator]().next()).rejects.toMatchObject({ code: 'model_not_found' });
+  });
+});
+
+const textPart = (value: string) => ({ part: { $case: 'text' as const, value } });
+
 describe('bad requests', () => {
   const html = `data:image/png;base64,${Buffer.from('<html></html>').toString('base64')}`;
   const bomb = `data:image/png;base64,${pngClaiming(20_000, 20_000)}`;

@@ -13,12 +13,14 @@ const startTimeoutMs = 60_000;
 /** A whole system, started as a person would start it. */
 export class RunningSystem implements AsyncDisposable {
   readonly url: string;
+  readonly grpcPort: number;
   readonly folder: string;
   readonly exited: Promise<number | null>;
   readonly #child: ReturnType<typeof spawn>;
 
-  private constructor(options: { url: string; folder: string; child: ReturnType<typeof spawn> }) {
+  private constructor(options: { url: string; grpcPort: number; folder: string; child: ReturnType<typeof spawn> }) {
     this.url = options.url;
+    this.grpcPort = options.grpcPort;
     this.folder = options.folder;
     this.#child = options.child;
     this.exited = new Promise((resolve) => options.child.once('exit', resolve));
@@ -27,7 +29,8 @@ export class RunningSystem implements AsyncDisposable {
   /** @param args options of `tercet up` */
   static async start(args: readonly string[] = []): Promise<RunningSystem> {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-system-'));
-    const ports = ['--port', String(await freePort()), '--grpc-port', String(await freePort())];
+    const grpcPort = await freePort();
+    const ports = ['--port', String(await freePort()), '--grpc-port', String(grpcPort)];
     const child = spawn(process.execPath, [command, 'up', ...ports, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { ...environment, TERCET_STATE: folder },
@@ -44,7 +47,7 @@ export class RunningSystem implements AsyncDisposable {
       });
       child.once('exit', (code) => reject(new Error(`exit code ${code}: ${said}`)));
     });
-    return new RunningSystem({ url, folder, child });
+    return new RunningSystem({ url, grpcPort, folder, child });
   }
 
   /** Every line that its processes logged. */

@@ -1,8 +1,7 @@
 import type { wire } from '@tercet/contracts';
 import type { ServedModel } from '../models/served-model.js';
 import type { AnswerEvent, Timeline, Usage } from '../pipeline/request.js';
-
-type Finished = Extract<AnswerEvent, { kind: 'finished' }>;
+import type { CollectedChoice, Finished } from './collect.js';
 
 /** What all parts of one response share. */
 export interface ResponseHead {
@@ -10,12 +9,6 @@ export interface ResponseHead {
   readonly created: number;
   readonly model: ServedModel;
   readonly wantsLogprobs: boolean;
-}
-
-export interface CollectedChoice {
-  readonly text: string;
-  readonly tokens: readonly wire.SampledToken[];
-  readonly finished: Finished;
 }
 
 /** `chat.completion`, https://platform.openai.com/docs/api-reference/chat/object */

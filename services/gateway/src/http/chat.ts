@@ -6,7 +6,6 @@ import type { ModelTable } from '../models/model-table.js';
 import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
 import { ChatBody, grammarOf, messagesOf, parseBody, samplingOf, stopsOf } from './chat-request.js';
 import {
-  type CollectedChoice,
   chatChunk,
   chatCompletion,
   chunkChoice,
@@ -15,6 +14,7 @@ import {
   timelineOf,
   usageOf,
 } from './chat-response.js';
+import { collect, type Finished } from './collect.js';
 import { errorBody } from './error-body.js';
 import { EventStream } from './event-stream.js';
 import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
@@ -22,19 +22,24 @@ import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
 /** Runs one answer. The pipeline, with whatever is counted around it. */
 export type Generate = (request: GenerationRequest, signal: AbortSignal) => AsyncGenerator<AnswerEvent>;
 
+/** One HTTP exchange; the signal aborts when the client leaves. */
+export interface Exchange {
+  readonly request: Request;
+  readonly response: Response;
+  readonly signal: AbortSignal;
+}
+
 export interface ChatOptions {
   readonly models: ModelTable;
   readonly generate: Generate;
   readonly metrics: GatewayMetrics;
 }
 
-type Finished = Extract<AnswerEvent, { kind: 'finished' }>;
-
 /** `POST /v1/chat/completions` */
 export async function chatCompletions(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal }: { request: Request; response: Response; signal: AbortSignal },
+  { response, signal }: Exchange,
 ): Promise<void> {
   const body = parseBody(ChatBody, json);
   const model = models.get(body.model);
@@ -74,25 +79,6 @@ function requestsOf(body: ChatBody, model: GenerationRequest['model']): Generati
     ...(tokensMax === undefined ? {} : { tokensMax }),
     stop: stopsOf(body),
   }));
-}
-
-async function collect(events: AsyncIterable<ChoiceEvent>, count: number): Promise<CollectedChoice[]> {
-  const choices = Array.from({ length: count }, () => ({
-    text: '',
-    tokens: [] as CollectedChoice['tokens'][number][],
-    finished: undefined as Finished | undefined,
-  }));
-  for await (const { index, event } of events) {
-    const choice = choices[index];
-    if (choice === undefined || event.kind === 'accepted') continue;
-    choice.text += event.text;
-    if (event.kind === 'token') choice.tokens.push(event.token);
-    else choice.finished = event;
-  }
-  return choices.map(({ text, tokens, finished }) => {
-    if (finished === undefined) throw new TercetError('empty_answer');
-    return { text, tokens, finished };
-  });
 }
 
 /** Headers wait for the first token, so that they can say how long it took; from then on errors are events. */

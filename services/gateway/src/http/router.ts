@@ -7,9 +7,11 @@ import { webRoot } from '@tercet/web';
 import express, { type Express, type Request, type Response } from 'express';
 import type { Admission } from '../pipeline/admission.js';
 import type { PodTable } from '../pods/pod-table.js';
-import { type ChatOptions, chatCompletions } from './chat.js';
+import { type ChatOptions, chatCompletions, type Exchange } from './chat.js';
+import { completions } from './completions.js';
 import { sendError } from './error-body.js';
 import { readJson } from './read-json.js';
+import { responses } from './responses.js';
 
 export interface RouterOptions extends ChatOptions {
   readonly pods: PodTable;
@@ -18,11 +20,12 @@ export interface RouterOptions extends ChatOptions {
   readonly log: Log;
 }
 
-type Exchange = { request: Request; response: Response; signal: AbortSignal };
 type JsonRoute = (options: RouterOptions, json: unknown, exchange: Exchange) => Promise<void>;
 
 const postRoutes: Readonly<Record<string, JsonRoute>> = {
   '/v1/chat/completions': chatCompletions,
+  '/v1/completions': completions,
+  '/v1/responses': responses,
 };
 
 /** Every HTTP route of the gateway. */
