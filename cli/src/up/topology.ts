@@ -87,6 +87,7 @@ function stagePlan(
       TENSORS: { kind: 'unix', path: join(folder, `${name}.tensors.sock`) },
       ARBITER_SOCKET: arbiterSocket,
       ROLE: role,
+      THREADS: options.cores,
       MODEL: model,
       ENGINE: { contextTokensMax, slotCount: slots, kvBlocksMax: Math.ceil((slots * contextTokensMax) / 16) },
     }),

@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { loadConfig } from '@tercet/config';
 import { z } from 'zod';
 
@@ -25,9 +26,9 @@ export const StageConfig = z
     /** Role and epoch that were recorded for this pod; `none` waits for an assignment. */
     role: z.enum(['none', 'encode', 'prefill', 'decode']).default('none'),
     epoch: z.int().min(0).default(0),
-    /** Socket of the device arbiter; without it this process has `threads` cores to itself. */
+    /** Socket of the device arbiter; without it this process has its cores to itself. */
     arbiterSocket: z.string().optional(),
-    threads: z.int().min(1).default(1),
+    threads: z.int().min(1).default(availableParallelism()),
     drainTimeoutMs: z.int().min(0).default(10_000),
     model: z.strictObject({
       name: z.string().min(1),

@@ -13,8 +13,8 @@ const reconnectMs = 200;
 
 type State =
   | { readonly kind: 'none' }
-  | { readonly kind: 'asked' }
-  | { readonly kind: 'held'; readonly threads: number; inUse: boolean; recalled: boolean };
+  | { readonly kind: 'asked'; readonly asked: number }
+  | { readonly kind: 'held'; readonly asked: number; readonly threads: number; inUse: boolean; recalled: boolean };
 
 /**
  * This process's way to the arbiter. One step at a time. Without an arbiter (it went away) a step gets one core, so
@@ -41,17 +41,17 @@ export class DeviceArbiter implements Disposable {
     return arbiter;
   }
 
-  /** Resolves when this process may compute. @throws the signal's reason */
-  async acquire(_need: unknown, signal: AbortSignal): Promise<CoreGrant> {
+  /** Resolves when this process may compute, with at most `threadsMax` cores. @throws the signal's reason */
+  async acquire({ threadsMax }: { readonly threadsMax: number }, signal: AbortSignal): Promise<CoreGrant> {
     signal.throwIfAborted();
     clearTimeout(this.#idle);
     const state = this.#state;
-    if (state.kind === 'held' && !state.recalled) return this.#use(state);
+    if (state.kind === 'held' && !state.recalled && state.asked === threadsMax) return this.#use(state);
     if (state.kind === 'held') this.#giveBack('busy');
     if (this.#socket === undefined) return { threads: 1, release: () => undefined };
     this.#waiter = Promise.withResolvers();
-    this.#state = { kind: 'asked' };
-    this.#socket.write('want\n');
+    this.#state = { kind: 'asked', asked: threadsMax };
+    this.#socket.write(`want ${threadsMax}\n`);
     const onAbort = () => {
       this.#giveBack('idle');
       this.#waiter?.reject(signal.reason);
@@ -81,7 +81,13 @@ export class DeviceArbiter implements Disposable {
   #receive(line: string): void {
     const [word, threads] = line.split(' ');
     if (word === 'grant' && this.#state.kind === 'asked') {
-      const state: State = { kind: 'held', threads: Number(threads), inUse: true, recalled: false };
+      const state: State = {
+        kind: 'held',
+        asked: this.#state.asked,
+        threads: Number(threads),
+        inUse: true,
+        recalled: false,
+      };
       this.#state = state;
       this.#waiter?.resolve(this.#use(state));
     } else if (word === 'back' && this.#state.kind === 'held') {

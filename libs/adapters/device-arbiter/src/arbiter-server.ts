@@ -14,7 +14,7 @@ export interface DeviceArbiterServerOptions {
 const activeAfterMs = 5;
 
 /**
- * Gives the cores of this machine to the stage processes, a step at a time. One line a message: `want`, `done busy`,
+ * Gives the cores of this machine to the stage processes, a step at a time. One line a message: `want N`, `done busy`,
  * `done idle` from a process, `grant N` and `back` to it. A process that dies gives back what it held.
  */
 export class DeviceArbiterServer implements AsyncDisposable {
@@ -62,7 +62,8 @@ export class DeviceArbiterServer implements AsyncDisposable {
     });
     onLine(socket, (line) => {
       const now = this.#clock.nowMs();
-      if (line === 'want') this.#send(this.#shares.want(socket, now));
+      const threads = Number(/^want (\d{1,4})$/.exec(line)?.[1]);
+      if (threads > 0) this.#send(this.#shares.want(socket, threads, now));
       else if (line === 'done busy' || line === 'done idle')
         this.#send(this.#shares.done(socket, line === 'done busy', now));
       else socket.destroy();

@@ -25,7 +25,7 @@ describe('DeviceArbiter', () => {
     let most = 0;
     const work = async (arbiter: DeviceArbiter, steps: number) => {
       for (let step = 0; step < steps; step++) {
-        const grant = await arbiter.acquire(undefined, never);
+        const grant = await arbiter.acquire({ threadsMax: 9 }, never);
         inUse += grant.threads;
         most = Math.max(most, inUse);
         await sleep(1);
@@ -43,8 +43,8 @@ describe('DeviceArbiter', () => {
     await using server = await DeviceArbiterServer.open({ socketPath, cores: 1, clock });
     const dying = await DeviceArbiter.connect(socketPath);
     using other = await DeviceArbiter.connect(socketPath);
-    await dying.acquire(undefined, never);
-    const waiting = other.acquire(undefined, never);
+    await dying.acquire({ threadsMax: 9 }, never);
+    const waiting = other.acquire({ threadsMax: 9 }, never);
     dying[Symbol.dispose]();
     expect((await waiting).threads).toBe(1);
     expect(server.heldCores).toBe(1);
@@ -54,13 +54,13 @@ describe('DeviceArbiter', () => {
     await using _server = await DeviceArbiterServer.open({ socketPath, cores: 1, clock });
     using a = await DeviceArbiter.connect(socketPath);
     using b = await DeviceArbiter.connect(socketPath);
-    const first = await a.acquire(undefined, never);
+    const first = await a.acquire({ threadsMax: 9 }, never);
     const abort = new AbortController();
-    const waiting = b.acquire(undefined, abort.signal);
+    const waiting = b.acquire({ threadsMax: 9 }, abort.signal);
     abort.abort(new Error('gone'));
     await expect(waiting).rejects.toThrow('gone');
     first.release();
-    expect((await a.acquire(undefined, never)).threads).toBe(1);
+    expect((await a.acquire({ threadsMax: 9 }, never)).threads).toBe(1);
   });
 
   test('without an arbiter a step gets one core', async () => {
@@ -68,6 +68,6 @@ describe('DeviceArbiter', () => {
     using a = await DeviceArbiter.connect(socketPath);
     await server[Symbol.asyncDispose]();
     await sleep(20);
-    expect((await a.acquire(undefined, never)).threads).toBe(1);
+    expect((await a.acquire({ threadsMax: 9 }, never)).threads).toBe(1);
   });
 });

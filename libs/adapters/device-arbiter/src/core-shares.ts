@@ -16,6 +16,8 @@ export class CoreShares<Client> {
   readonly #cores: number;
   readonly #activeAfterMs: number;
   readonly #held = new Map<Client, number>();
+  /** Cores that a process has use for, held or waited for. */
+  readonly #wanted = new Map<Client, number>();
   readonly #recalled = new Set<Client>();
   readonly #activeUntilMs = new Map<Client, number>();
   #waiting: Client[] = [];
@@ -36,9 +38,12 @@ export class CoreShares<Client> {
     return this.#waiting.length;
   }
 
-  /** A step needs cores. One that waits already, or holds some, changes nothing. */
-  want(client: Client, nowMs: number): ShareActions<Client> {
-    if (!this.#held.has(client) && !this.#waiting.includes(client)) this.#waiting.push(client);
+  /** A step has use for so many cores. One that waits already, or holds some, changes nothing. */
+  want(client: Client, threadsMax: number, nowMs: number): ShareActions<Client> {
+    if (!this.#held.has(client) && !this.#waiting.includes(client)) {
+      this.#waiting.push(client);
+      this.#wanted.set(client, Math.max(1, threadsMax));
+    }
     return this.#settle(nowMs);
   }
 
@@ -47,6 +52,7 @@ export class CoreShares<Client> {
     this.#held.delete(client);
     this.#recalled.delete(client);
     this.#waiting = this.#waiting.filter((waiting) => waiting !== client);
+    if (!busy) this.#wanted.delete(client);
     if (busy) this.#activeUntilMs.set(client, nowMs + this.#activeAfterMs);
     else this.#activeUntilMs.delete(client);
     return this.#settle(nowMs);
@@ -59,7 +65,7 @@ export class CoreShares<Client> {
     let free = this.#cores - this.heldCores;
     while (free > 0 && this.#waiting.length > 0) {
       const client = this.#waiting.shift() as Client;
-      const threads = Math.min(free, share);
+      const threads = Math.min(free, share, this.#wants(client));
       this.#held.set(client, threads);
       grants.push({ client, threads });
       free -= threads;
@@ -67,17 +73,28 @@ export class CoreShares<Client> {
     return { grants, recalls: this.#recalls(share, free) };
   }
 
-  /** Every active process the same, at least one core. */
+  /** Every active process the same, at least one core; what some have no use for is shared by the others. */
   #share(): number {
     const active = new Set([...this.#held.keys(), ...this.#waiting, ...this.#activeUntilMs.keys()]);
-    return Math.max(1, Math.floor(this.#cores / Math.max(1, active.size)));
+    let cores = this.#cores;
+    let sharing = active.size;
+    for (const wanted of [...active].map((client) => this.#wants(client)).toSorted((a, b) => a - b)) {
+      if (sharing <= 1 || wanted >= cores / sharing) break;
+      cores -= wanted;
+      sharing--;
+    }
+    return Math.max(1, Math.floor(cores / Math.max(1, sharing)));
+  }
+
+  #wants(client: Client): number {
+    return this.#wanted.get(client) ?? this.#cores;
   }
 
   /** Everyone when somebody waits; else those that could have more of what is free. */
   #recalls(share: number, free: number): Client[] {
     const recalls: Client[] = [];
     for (const [client, threads] of this.#held) {
-      const wanted = this.#waiting.length > 0 || (free > 0 && threads < share);
+      const wanted = this.#waiting.length > 0 || (free > 0 && threads < Math.min(share, this.#wants(client)));
       if (!wanted || this.#recalled.has(client)) continue;
       this.#recalled.add(client);
       recalls.push(client);

@@ -262,11 +262,11 @@ describe('EmbeddedEngine, cores', () => {
     await generate(both(engine), { tokenIds: promptOf(40), tokensMax: 3 });
     await engine.encode({ requestId: 'r', pixels: new Float32Array(48), tileCount: 1 }, never);
     expect(needs).toEqual([
-      { kind: 'prefill', tokens: 32 },
-      { kind: 'prefill', tokens: 8 },
-      { kind: 'decode', tokens: 1 },
-      { kind: 'decode', tokens: 1 },
-      { kind: 'encode', tokens: 1 },
+      { kind: 'prefill', tokens: 32, threadsMax: 1 },
+      { kind: 'prefill', tokens: 8, threadsMax: 1 },
+      { kind: 'decode', tokens: 1, threadsMax: 1 },
+      { kind: 'decode', tokens: 1, threadsMax: 1 },
+      { kind: 'encode', tokens: 1, threadsMax: 1 },
     ]);
     expect([held, backend.counters.steps]).toEqual([0, 4]);
   });

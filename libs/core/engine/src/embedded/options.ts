@@ -13,7 +13,7 @@ export interface EmbeddedEngineOptions {
   readonly limits: EngineLimits;
   /** Asked before each step; absent: `threads` are granted at once. */
   readonly acquireCores?: AcquireCores;
-  /** Threads of a step when nobody arbitrates cores. */
+  /** Cores that a step may use at most; it uses as many of them as measurements say. */
   readonly threads: number;
 }
 
@@ -34,6 +34,8 @@ export interface CoreNeed {
   readonly kind: 'encode' | 'prefill' | 'decode';
   /** Rows that the step computes; tiles or texts when it encodes. */
   readonly tokens: number;
+  /** Cores that the step has use for. */
+  readonly threadsMax: number;
 }
 
 export interface CoreGrant {

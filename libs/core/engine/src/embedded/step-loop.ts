@@ -2,8 +2,9 @@ import { type TercetError, toTercetError } from '@tercet/contracts';
 import { applyStep, planStep, type StepPlan, spentTokens } from '@tercet/scheduler';
 import { admitPlanned } from './admit.js';
 import { computePlan } from './compute.js';
-import type { CoreGrant, CoreNeed } from './options.js';
+import type { CoreGrant } from './options.js';
 import { publishStep } from './publish.js';
+import { type StepSize, ThreadTuner } from './thread-tuner.js';
 import { holdOf, type WorkTable } from './work-table.js';
 
 /** Mean of step times: the weight of the newest step. */
@@ -12,6 +13,7 @@ const meanWeight = 0.05;
 /** Plans a step, runs it on the backend, publishes, again; sleeps while there is nothing to do. */
 export class StepLoop {
   readonly #table: WorkTable;
+  readonly #tuner = new ThreadTuner();
   #stepMsMean = 0;
   #stopped = false;
   #finished: Promise<void> | undefined;
@@ -76,10 +78,13 @@ export class StepLoop {
     for (const hold of holds) table.takeHold(hold);
     const signal = table.beginStep(works);
     const startMs = clock.nowMs();
-    const computed = await computePlan(table, { plan, copies, threads: grant.threads, signal });
+    const { threads } = grant;
+    const computed = await computePlan(table, { plan, copies, threads, signal });
     grant.release();
     table.beginStep([]);
-    this.#addStepMs(clock.nowMs() - startMs);
+    const ms = clock.nowMs() - startMs;
+    this.#addStepMs(ms);
+    if (computed.kind !== 'failed') this.#tuner.learn(stepSize(plan), threads, ms);
     if (computed.kind === 'failed') for (const work of works) table.fail(work, computed.error);
     else publishStep(table, plan, computed);
     for (const hold of holds) table.letGo(hold);
@@ -90,10 +95,12 @@ export class StepLoop {
     const table = this.#table;
     const { acquireCores, threads } = table.options;
     const works = table.worksOf(planned);
-    if (acquireCores === undefined || works.length === 0) return { threads, release: () => undefined };
+    const size = stepSize(planned);
+    const threadsMax = this.#tuner.choose(size, threads);
+    if (acquireCores === undefined || works.length === 0) return { threads: threadsMax, release: () => undefined };
     const signal = table.beginStep(works);
     try {
-      return onceReleased(await acquireCores(coreNeed(planned), signal));
+      return onceReleased(await acquireCores({ ...size, threadsMax }, signal));
     } catch (error) {
       for (const work of works) table.fail(work, toTercetError(error, 'stage_failed'));
       return undefined;
@@ -107,7 +114,7 @@ export class StepLoop {
   }
 }
 
-function coreNeed(plan: StepPlan): CoreNeed {
+function stepSize(plan: StepPlan): StepSize {
   if (plan.kind === 'idle') return { kind: 'decode', tokens: 0 };
   if (plan.kind !== 'tokens') return { kind: 'encode', tokens: plan.toUnit - plan.fromUnit };
   return { kind: plan.chunks.length > 0 ? 'prefill' : 'decode', tokens: spentTokens(plan) };
