@@ -69,7 +69,7 @@ export class GrammarMask {
   }
 }
 
-const nothing: TokenRanges = { borders: new Int32Array(0), count: 0 };
+const nothing: TokenRanges = { borders: new Int32Array(0), count: 0, visited: 0 };
 
 function breaksGrammar(tokenId: number): TercetError {
   return new TercetError('stage_protocol', { reason: 'text_breaks_grammar', tokenId });

@@ -5,6 +5,8 @@ import type { TokenTrie } from './token-trie.js';
 export interface TokenRanges {
   readonly borders: Int32Array;
   readonly count: number;
+  /** Nodes of the vocabulary that were looked at to find them. */
+  readonly visited: number;
 }
 
 /** Walks the vocabulary along the texts that may come next. */
@@ -12,10 +14,12 @@ export function tokenRangesOf(trie: TokenTrie, states: TextStates, state: TextSt
   const { byte, depth, end, firstToken, plainBelow } = trie;
   const borders: number[] = [];
   let count = 0;
+  let visited = 0;
   /** By depth: the state that the path to a node leads to. */
   const path: TextState[] = [state];
   let node = 1;
   while (node < trie.nodeCount) {
+    visited++;
     const level = depth[node] as number;
     const next = states.step(path[level - 1] as TextState, byte[node] as number);
     const after = end[node] as number;
@@ -34,7 +38,7 @@ export function tokenRangesOf(trie: TokenTrie, states: TextStates, state: TextSt
     }
     node = isWhole ? after : node + 1;
   }
-  return { borders: Int32Array.from(borders), count };
+  return { borders: Int32Array.from(borders), count, visited };
 }
 
 /** Sets every logit to -infinity but those of the ranges and of `also`. Cost: the smaller side, and one fill. */

@@ -22,9 +22,9 @@ export function philox4x32(key: readonly [number, number], out: Uint32Array): vo
   }
 }
 
-/** Uniform in [0, 1) with 53 random bits; a function of seed (its low 64 bits) and position alone. */
-export function uniformAt(seed: bigint, position: number): number {
-  const words = new Uint32Array([position >>> 0, Math.floor(position / 2 ** 32), 0, 0]);
+/** Uniform in [0, 1) with 53 random bits; a function of seed (its low 64 bits), position and index alone. */
+export function uniformAt(seed: bigint, position: number, index = 0): number {
+  const words = new Uint32Array([position >>> 0, Math.floor(position / 2 ** 32), index, 0]);
   philox4x32([Number(seed & 0xffffffffn), Number((seed >> 32n) & 0xffffffffn)], words);
   const [high, low] = words as unknown as readonly [number, number];
   return ((high >>> 5) * 2 ** 26 + (low >>> 6)) / 2 ** 53;

@@ -7,6 +7,7 @@ import { withLogprobs } from './logprobs.js';
 import { uniformAt } from './philox.js';
 import type { TokenPenalties } from './token-penalties.js';
 import { drawCandidate, selectCandidates } from './truncation.js';
+import { drawFromAll } from './whole-draw.js';
 
 /** Allows tokens by what the text is so far. */
 export interface TokenMask {
@@ -67,8 +68,12 @@ export class TokenSampler implements Sampler {
   #choose(logits: Float32Array, position: number): number {
     const { params, scratch } = this.#parts;
     if (params.temperature < leastTemperature) return likeliestToken(logits);
+    const { seed, temperature, topK, topP, minP } = params;
+    if (topK === 0 && topP === 1 && minP === 0) {
+      return drawFromAll(logits, { temperature, uniformOf: (index) => uniformAt(seed, position, index) });
+    }
     selectCandidates(logits, params, scratch.candidates);
-    return drawCandidate(scratch.candidates, uniformAt(params.seed, position));
+    return drawCandidate(scratch.candidates, uniformAt(seed, position));
   }
 }
 
