@@ -1,6 +1,6 @@
-import { type ListedModel, loadCatalog, ModelStore, modelOf, modelsConfig, type PullProgress } from '@tercet/models';
+import { type ListedModel, modelOf, type PullProgress } from '@tercet/models';
 import { Command } from 'commander';
-import { environment } from '../config.js';
+import { openModelStore } from '../model-store.js';
 import { exitCodes, runCommand } from '../terminal/failure.js';
 import { ProgressBar } from '../terminal/progress-bar.js';
 import { interruption } from '../terminal/signals.js';
@@ -40,13 +40,8 @@ export function modelsCommand(terminal: Terminal): Command {
   return command;
 }
 
-function openStore(): ModelStore {
-  const { catalogFile, folder, hubToken } = modelsConfig(environment);
-  return new ModelStore({ catalog: loadCatalog(catalogFile), folder, hubToken });
-}
-
 async function list({ out, note }: Terminal, json: boolean): Promise<0> {
-  const store = openStore();
+  const store = openModelStore();
   const models = await store.list();
   if (json) {
     const plain = models.map((listed) => ({ ...plainOf(listed), path: store.pathOf(listed.model, mainFile(listed)) }));
@@ -72,9 +67,7 @@ async function list({ out, note }: Terminal, json: boolean): Promise<0> {
   return exitCodes.done;
 }
 
-function plainOf({ model, state, cachedBytes }: ListedModel) {
-  const sizes = model.files.map(({ bytes }) => bytes);
-  const bytes = sizes.every((size) => size !== undefined) ? sizes.reduce((sum, size) => sum + size, 0) : undefined;
+function plainOf({ model, state, bytes, cachedBytes }: ListedModel) {
   const { name, kind, licence, licenceUrl } = model;
   const sees = model.files.some(({ role }) => role === 'mmproj');
   return { name, kind: sees ? 'chat, images' : kind, bytes, state, cachedBytes, licence, licenceUrl };
@@ -85,7 +78,7 @@ function mainFile({ model }: ListedModel) {
 }
 
 async function pull({ note }: Terminal, names: readonly string[]): Promise<0> {
-  const store = openStore();
+  const store = openModelStore();
   const models = names.map((name) => modelOf(store.catalog, name));
   const bar = new ProgressBar(note, () => performance.now());
   const { signal } = interruption();
@@ -109,7 +102,7 @@ function show(bar: ProgressBar, { file, phase, bytesDone, bytesTotal }: PullProg
 }
 
 async function remove({ note }: Terminal, names: readonly string[]): Promise<0> {
-  const store = openStore();
+  const store = openModelStore();
   for (const name of names) modelOf(store.catalog, name);
   for (const name of names) {
     const bytes = await store.remove(name);

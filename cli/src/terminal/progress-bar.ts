@@ -1,4 +1,6 @@
+import { stripVTControlCharacters } from 'node:util';
 import { barOf } from './bar.js';
+import { textWidth } from './table.js';
 import type { Output } from './terminal.js';
 import { formatBytes, formatClock } from './units.js';
 
@@ -81,7 +83,9 @@ export class ProgressBar {
   }
 
   #draw(line: string): void {
-    this.#output.write(`\r${line}\u001b[K`);
+    // A line that wraps could not be drawn over: one that is too long loses its end.
+    const text = textWidth(line) < this.#output.columns ? line : stripVTControlCharacters(line);
+    this.#output.write(`\r${text.slice(0, text === line ? undefined : this.#output.columns - 1)}\u001b[K`);
     this.#shown = true;
   }
 }

@@ -62,10 +62,10 @@ test('text of others cannot steer the terminal', () => {
 });
 
 describe('a progress bar', () => {
-  const outputOf = (isTty: boolean) => {
+  const outputOf = (isTty: boolean, columns = 100) => {
     const written: string[] = [];
     const colours = pc.createColors(false);
-    const output: Output = { write: (text) => void written.push(text), isTty, columns: 100, colours };
+    const output: Output = { write: (text) => void written.push(text), isTty, columns, colours };
     return { output, written };
   };
   const at = (bytesDone: number, bytesTotal?: number) => ({ label: 'file', bytesDone, bytesTotal });
@@ -85,6 +85,12 @@ describe('a progress bar', () => {
     const { output, written } = outputOf(true);
     new ProgressBar(output, () => 0).show(at(5000));
     expect(written).toEqual(['\rfile  5.0 kB\u001b[K']);
+  });
+
+  test('never wraps: a narrow terminal loses the end of it', () => {
+    const { output, written } = outputOf(true, 20);
+    new ProgressBar(output, () => 0).show(at(500, 1000));
+    expect(written).toEqual(['\rfile  ████████████ \u001b[K']);
   });
 
   test('on a pipe is one line at the start and one at the end', () => {

@@ -30,7 +30,7 @@ function outputOf(stream: NodeJS.WriteStream): Output {
     write: (text) => void stream.write(text),
     isTty,
     get columns() {
-      return stream.columns ?? 100;
+      return stream.columns || 100;
     },
     colours: pc.createColors(!plain && (isTty || forced)),
   };

@@ -1,33 +1,27 @@
 import { existsSync } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { basename, resolve } from 'node:path';
 import { TercetError } from '@tercet/contracts';
+import { resolveModel } from '@tercet/models';
+import { openModelStore } from '../model-store.js';
 import type { ModelPaths } from './topology.js';
 
-/** Models that come with the repository. */
-const bundled = fileURLToPath(new URL('../../../models/', import.meta.url));
-
 /**
- * Files of the models that a person named: a name of the catalog, or a GGUF file (`model.gguf`, or
- * `model.gguf+mmproj.gguf` for one that sees).
- * @throws model_file_missing
+ * Files of the models that a person named: a name of the catalog, a folder or a GGUF file (`model.gguf`, or
+ * `model.gguf+mmproj.gguf` where the vision tower does not lie beside it).
+ * @throws model_not_found, model_file_missing; their details say what to do
  */
 export async function resolveModels(names: readonly string[]): Promise<ModelPaths[]> {
-  return names.map((name) => (name.includes('.gguf') ? fromFiles(name) : fromFolder(name)));
+  return Promise.all(names.map((name) => (name.includes('.gguf+') ? fromPair(name) : fromStore(name))));
 }
 
-function fromFiles(text: string): ModelPaths {
-  const [path = '', mmproj] = text.split('+').map((part) => resolve(part));
-  for (const file of [path, mmproj]) {
-    if (file !== undefined && !existsSync(file)) throw new TercetError('model_file_missing', { path: file });
-  }
-  const name = basename(path, '.gguf');
-  return mmproj === undefined ? { name, path } : { name, path, mmprojPath: mmproj };
+async function fromStore(nameOrPath: string): Promise<ModelPaths> {
+  const { name, model, mmproj } = await resolveModel(nameOrPath, openModelStore());
+  return mmproj === undefined ? { name, path: model } : { name, path: model, mmprojPath: mmproj };
 }
 
-function fromFolder(name: string): ModelPaths {
-  const path = join(bundled, 'tiny', `${name}.gguf`);
-  const mmprojPath = join(dirname(path), `mmproj-${name}.gguf`);
-  if (!existsSync(path)) throw new TercetError('model_file_missing', { model: name, path });
-  return existsSync(mmprojPath) ? { name, path, mmprojPath } : { name, path };
+async function fromPair(text: string): Promise<ModelPaths> {
+  const [path = '', mmprojPath = ''] = text.split('+').map((part) => resolve(part));
+  const missing = [path, mmprojPath].find((file) => !existsSync(file));
+  if (missing !== undefined) throw new TercetError('model_file_missing', { path: missing });
+  return { name: basename(path, '.gguf'), path, mmprojPath };
 }

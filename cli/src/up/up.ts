@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { toTercetError } from '@tercet/contracts';
 import { Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
 import { stateFolder } from '../config.js';
+import { explain } from '../terminal/failure.js';
+import { openTerminal } from '../terminal/terminal.js';
 import { resolveModels } from './models.js';
 import { Supervisor } from './supervisor.js';
 import { type UpOptions, usableCores } from './topology.js';
@@ -53,10 +54,7 @@ async function up(options: Options): Promise<number> {
     say('stopping …');
     return 0;
   } catch (error) {
-    const failure = toTercetError(error);
-    const text = failure.code === 'internal' ? (error as Error).message : `${failure.message} [${failure.code}]`;
-    say(`${pc.red('error')}: ${text}`);
-    return 1;
+    return explain(openTerminal(), error);
   }
 }
 

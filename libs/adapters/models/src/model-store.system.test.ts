@@ -146,7 +146,8 @@ describe('a pull', () => {
 
   test('uses a file of the repository where it lies', async () => {
     writeFileSync(join(folder, 'here.gguf'), bytes);
-    const store = storeOf({ sources: [{ kind: 'local', path: 'here.gguf' }] });
+    const store = storeOf({ ...unknown, sources: [{ kind: 'local', path: 'here.gguf' }] });
+    expect(await store.list()).toMatchObject([{ state: 'ready', bytes: 300_000, cachedBytes: 0 }]);
     await expect(store.pull('m', { signal: never })).resolves.toEqual({ model: join(folder, 'here.gguf') });
     expect(existsSync(join(folder, 'cache'))).toBe(false);
   });

