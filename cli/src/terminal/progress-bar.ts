@@ -84,8 +84,9 @@ export class ProgressBar {
 
   #draw(line: string): void {
     // A line that wraps could not be drawn over: one that is too long loses its end.
-    const text = textWidth(line) < this.#output.columns ? line : stripVTControlCharacters(line);
-    this.#output.write(`\r${text.slice(0, text === line ? undefined : this.#output.columns - 1)}\u001b[K`);
+    const room = this.#output.columns - 1;
+    const text = textWidth(line) <= room ? line : stripVTControlCharacters(line).slice(0, room);
+    this.#output.write(`\r${text}\u001b[K`);
     this.#shown = true;
   }
 }
