@@ -1,0 +1,48 @@
+import { describe, expect, test } from '@jest/globals';
+import * as fc from 'fast-check';
+import { StopMatcher } from './stop-matcher.js';
+
+/** Cuts the whole text before the first stop string. */
+function slowly(text: string, stops: readonly string[]): string {
+  const ends = stops.filter((stop) => stop !== '').map((stop) => text.indexOf(stop));
+  const found = ends.filter((end) => end >= 0);
+  return found.length === 0 ? text : text.slice(0, Math.min(...found));
+}
+
+function streamed(pieces: readonly string[], stops: readonly string[]): string {
+  const matcher = new StopMatcher(stops);
+  let text = '';
+  for (const piece of pieces) {
+    const match = matcher.push(piece);
+    text += match.text;
+    if (match.stopped) return text;
+  }
+  return text + matcher.end();
+}
+
+describe('StopMatcher', () => {
+  test('a stop string over three tokens ends the text before it', () => {
+    expect(streamed(['one E', 'N', 'D two'], ['END'])).toBe('one ');
+  });
+
+  test('what only began like a stop string is part of the text', () => {
+    expect(streamed(['one EN', 'ough'], ['END'])).toBe('one ENough');
+    expect(streamed(['one EN'], ['END'])).toBe('one EN');
+  });
+
+  test('only what may still become a stop string is held back', () => {
+    const matcher = new StopMatcher(['xyz']);
+    expect(matcher.push('abcx').text).toBe('abc');
+    expect(matcher.push('y').text).toBe('');
+    expect(matcher.push('a').text).toBe('xya');
+  });
+
+  test('equals the slow version however the text is cut', () => {
+    const letters = fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 6 });
+    fc.assert(
+      fc.property(fc.array(letters), fc.array(letters, { maxLength: 3 }), (pieces, stops) => {
+        expect(streamed(pieces, stops)).toBe(slowly(pieces.join(''), stops));
+      }),
+    );
+  });
+});

@@ -1,0 +1,90 @@
+"""Writes corpus.json and, for a GGUF, the ids that llama.cpp makes of it: the reference of tokenizer tests.
+
+    python make_golden.py LIBRARY_FOLDER NAME=MODEL.gguf [NAME=MODEL.gguf …]
+
+LIBRARY_FOLDER holds libllama of the pinned package. Of each line the digest of its ids is kept, of the first lines the
+ids themselves. Needs Python alone. `</s>` is left out: llama.cpp makes it the end of a text in every model, also where
+a model's own tokenizer has it as a tag of HTML.
+"""
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import random
+import sys
+import unicodedata
+from pathlib import Path
+
+HERE = Path(__file__).parent
+FULL_LINES = 40
+
+HAND = [
+    "Hello world", "  two  spaces ", "a\tb\n\n\nc", "\r\n\r\n", "", " ", "\u00a0nbsp\u3000wide", "don't I'LL we've THEY'D it's",
+    "1234567890 3.14 1,000 ½ ² Ⅷ ١٢٣", "x=y+z;\n    if (a<b) { return 'it\\'s'; }\n", "</b><a></a><html><unk><pad>",
+    "<|im_start|>user <start_of_turn> <image> <eos>", "naïve café e\u0301 A\u030a ﬁ ﬀ", "日本語のテキスト。カタカナ", "中文字符測試",
+    "한국어 문장", "ภาษาไทยไม่มีช่องว่าง", "עברית", "العربية نص", "हिन्दी में", "தமிழ்", "Ελληνικά", "Кириллица", "ქართული", "አማርኛ",
+    "🙂👩‍👩‍👧‍👦🇩🇪🏳️‍🌈👍🏽", "a🙂b 🙂 🙂🙂", "tab\tand  space\n \n", "....!!!???", "---", "__init__", "https://example.org/a?b=c&d=e#f",
+    "\x00\x01\x7f", "\ufeffbom", "\u200bzero\u200cwidth\u200d", "ÅÄÖ åäö ß ẞ İ ı", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𓀀", "a" * 300, "ab " * 50, "\n" * 40,
+]
+
+
+def corpus() -> list[str]:
+    """Hand-picked lines, one line a block of Unicode, and mixtures, by a fixed seed."""
+    rng = random.Random(7)
+    lines = list(HAND)
+    printable = [c for c in range(0x20, 0x20000) if unicodedata.category(chr(c)) not in ("Cn", "Co", "Cs")]
+    for start in range(0, 0x20000, 0x100):
+        block = [c for c in printable if start <= c < start + 0x100]
+        if block:
+            lines.append("".join(chr(rng.choice(block)) + (" " if rng.random() < 0.2 else "") for _ in range(24)))
+    plain = "abcdefghij ABC .,!?'\"\n\t 0123456789"
+    for _ in range(300):
+        lines.append("".join(chr(rng.choice(printable)) if rng.random() < 0.15 else rng.choice(plain) for _ in range(rng.randint(1, 60))))
+    return lines
+
+
+class Params(ctypes.Structure):
+    """llama_model_params of the pinned version: 72 bytes, then the flags, `vocab_only` first."""
+    _fields_ = [("head", ctypes.c_char * 72), ("vocab_only", ctypes.c_bool), ("flags", ctypes.c_bool * 7)]
+
+
+def tokenize_all(library: ctypes.CDLL, path: str, lines: list[str]) -> list[list[int]]:
+    library.llama_model_default_params.restype = Params
+    library.llama_model_load_from_file.argtypes = [ctypes.c_char_p, Params]
+    library.llama_model_load_from_file.restype = ctypes.c_void_p
+    library.llama_model_get_vocab.argtypes = [ctypes.c_void_p]
+    library.llama_model_get_vocab.restype = ctypes.c_void_p
+    library.llama_tokenize.argtypes = [
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32), ctypes.c_int32, ctypes.c_bool, ctypes.c_bool]
+    params = library.llama_model_default_params()
+    params.vocab_only = True
+    vocab = library.llama_model_get_vocab(library.llama_model_load_from_file(path.encode(), params))
+    out = (ctypes.c_int32 * 8192)()
+    result = []
+    for line in lines:
+        data = line.encode()
+        count = library.llama_tokenize(vocab, data, len(data), out, len(out), False, False)
+        assert count >= 0, line
+        result.append(list(out[:count]))
+    return result
+
+
+def digest(ids: list[int]) -> str:
+    return hashlib.sha256(",".join(map(str, ids)).encode()).hexdigest()[:12]
+
+
+def main() -> None:
+    folder, *models = sys.argv[1:]
+    lines = corpus()
+    (HERE / "corpus.json").write_text(json.dumps(lines, indent=0) + "\n")
+    library = ctypes.CDLL(str(next(Path(folder).glob("libllama.*"))))
+    for model in models:
+        name, path = model.split("=", 1)
+        ids = tokenize_all(library, path, lines)
+        golden = {"first": ids[:FULL_LINES], "digests": [digest(row) for row in ids]}
+        (HERE / f"{name}.ids.json").write_text(json.dumps(golden, separators=(",", ":")) + "\n")
+
+
+if __name__ == "__main__":
+    main()
