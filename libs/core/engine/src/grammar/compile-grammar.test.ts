@@ -195,6 +195,17 @@ describe('compileGrammar', () => {
       outside: ['"\\u001', '"\\t', '"\\u000a'],
     },
     {
+      schema: { type: 'string', format: 'uri', minLength: 1, maxLength: 2083 },
+      whole: ['"https://example.org"', '"http://a.b-c.de:8080/x/y_z?q=1#top"'],
+      outside: ['"ftp', '"https://.', '"https://a b'],
+    },
+    {
+      schema: { type: 'string', format: 'duration' },
+      whole: ['"P3D"', '"PT5M"', '"P1DT2H"', '"P4W"'],
+      outside: ['"P"', '"PT"'],
+    },
+    { schema: { type: 'string', format: 'password', maxLength: 2 }, whole: ['"ab"'], outside: ['"abc'] },
+    {
       schema: { type: 'string', pattern: 'b.{2,5}$', maxLength: 30 },
       whole: ['"abcd"', '"b\\u0000é"'],
       outside: ['"bc"', `"${'a'.repeat(31)}`],

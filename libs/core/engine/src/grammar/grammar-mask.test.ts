@@ -70,6 +70,9 @@ const leaf = fc.oneof(
     { type: 'string', format: 'ipv4' },
     { type: 'string', format: 'uuid' },
     { type: 'string', format: 'hostname' },
+    { type: 'string', format: 'uri', minLength: 1, maxLength: 2083 },
+    { type: 'string', format: 'duration' },
+    { type: 'string', format: 'ipv6' },
   ),
   fc.record({ type: fc.constant('string'), minLength: fc.nat(3), maxLength: fc.integer({ min: 3, max: 9 }) }),
   fc
@@ -146,9 +149,9 @@ describe('masked sampling', () => {
         const isValid = ajv.validate(schema, value);
         expect([isValid, value]).toEqual([true, value]);
       }),
-      { numRuns: 400 },
+      { numRuns: 250 },
     );
-    expect(refused).toBeLessThan(200);
+    expect(refused).toBeLessThan(125);
   });
 
   test('every text of JSON mode is an object', () => {

@@ -1,12 +1,13 @@
 import { anyOf, type Fragment, literal, optional, repeat, sequence } from './automaton.js';
 import { everyCodePoint } from './code-points.js';
 import { type Bounds, numberWithin } from './decimal-range.js';
-import { formatPatterns, numberFormats } from './formats.js';
+import { formatPatterns, freeFormats, numberFormats } from './formats.js';
 import { intersectionOf } from './intersection.js';
 import { anyInteger, anyNumber, anyString, anyValue, blank, comma, listOf, quoted, stringOf } from './json-text.js';
 import { patternText } from './pattern.js';
 import { countOf, type Json, refuse, type SchemaAt, without } from './schema-keywords.js';
 import { inSet, jsonTextOf } from './string-text.js';
+import { lengthsOf } from './text-lengths.js';
 
 /** The rule of the schema at a pointer below this one. */
 export type ChildOf = (schema: Json, pointer: string) => Fragment;
@@ -20,7 +21,7 @@ export function stringFragment(at: SchemaAt): Fragment {
   if (max < min) refuse(pointer, 'maxLength', 'less than minLength');
   const { pattern, format } = schema;
   const contents: Fragment[] = [];
-  if (format !== undefined) {
+  if (format !== undefined && !freeFormats.has(format as string)) {
     contents.push(patternText(formatPatterns.get(format as string) ?? refuse(pointer, 'format')));
   }
   if (pattern !== undefined) {
@@ -28,11 +29,20 @@ export function stringFragment(at: SchemaAt): Fragment {
     contents.push(patternText(pattern));
   }
   if (contents.length === 0) return min === 0 && max === forever ? anyString : stringOf({ min, max });
-  if (min > 0 || max !== forever) contents.push(repeat(inSet(everyCodePoint), { min, max }));
+  if (contents.every((content) => isLimitedBy(content, { min, max }))) {
+    contents.push(repeat(inSet(everyCodePoint), { min, max }));
+  }
   const content = contents.reduce(
     (a, b) => intersectionOf(a, b) ?? refuse(pointer, 'pattern', 'no text fits the other keywords'),
   );
   return quoted(jsonTextOf(content));
+}
+
+/** False when all texts of the pattern have such a length anyway: counting characters multiplies its states. */
+function isLimitedBy(content: Fragment, { min, max }: { readonly min: number; readonly max: number }): boolean {
+  if (min === 0 && max === forever) return false;
+  const lengths = lengthsOf(content);
+  return lengths.min < min || lengths.max > max;
 }
 
 /** Numbers between bounds are written without an exponent and with up to six digits after the point. */
