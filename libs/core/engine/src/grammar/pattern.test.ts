@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals';
+import { TercetError } from '@tercet/contracts';
 import fc from 'fast-check';
 import { ruleOf } from './automaton.js';
 import { intersectionOf } from './intersection.js';
@@ -40,12 +41,24 @@ const anyText = fc
   .array(fc.constantFrom(...'aabbc01 _-A"\\\n\t\u0000\u000b\u2028é😀😃]'), { maxLength: 6 })
   .map((characters) => characters.join(''));
 
+/** A pattern with too many ways at a time is refused with a code, never matched wrongly: such a case says nothing. */
+function unlessRefused<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    fc.pre(!(error instanceof TercetError && error.code === 'grammar_unsupported'));
+    throw error;
+  }
+}
+
 test('a pattern takes the strings that the platform finds it in', () => {
   fc.assert(
     fc.property(anyPattern, fc.array(anyText, { minLength: 8, maxLength: 8 }), (pattern, texts) => {
       const expression = new RegExp(pattern, 'u');
-      const rule = ruleOf(quoted(jsonTextOf(patternText(pattern))));
-      const found = texts.map((text) => [text, allows(rule, JSON.stringify(text))]);
+      const found = unlessRefused(() => {
+        const rule = ruleOf(quoted(jsonTextOf(patternText(pattern))));
+        return texts.map((text) => [text, allows(rule, JSON.stringify(text))]);
+      });
       expect(found).toEqual(texts.map((text) => [text, expression.test(text)]));
     }),
     { numRuns: 500 },
@@ -55,12 +68,14 @@ test('a pattern takes the strings that the platform finds it in', () => {
 test('an intersection takes what both take', () => {
   fc.assert(
     fc.property(anyPattern, anyPattern, fc.array(anyText, { minLength: 8, maxLength: 8 }), (a, b, texts) => {
-      const both = intersectionOf(patternText(a), patternText(b));
-      const rule = both === undefined ? undefined : ruleOf(quoted(jsonTextOf(both)));
-      for (const text of texts) {
-        const isExpected = new RegExp(a, 'u').test(text) && new RegExp(b, 'u').test(text);
-        expect([text, rule !== undefined && allows(rule, JSON.stringify(text))]).toEqual([text, isExpected]);
-      }
+      const found = unlessRefused(() => {
+        const both = intersectionOf(patternText(a), patternText(b));
+        const rule = both === undefined ? undefined : ruleOf(quoted(jsonTextOf(both)));
+        return texts.map((text) => [text, rule !== undefined && allows(rule, JSON.stringify(text))]);
+      });
+      expect(found).toEqual(
+        texts.map((text) => [text, new RegExp(a, 'u').test(text) && new RegExp(b, 'u').test(text)]),
+      );
     }),
     { numRuns: 100 },
   );
