@@ -10,7 +10,8 @@ const label = '[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?';
 const byte = '(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])';
 
 const part = '[A-Za-z0-9._~-]{0,60}';
-const uri = `https?://${label}(\\.${label}){0,4}(:[1-9][0-9]{1,3})?(/${part}){0,8}(\\?[a-z0-9=&._-]{0,120})?(#${part})?`;
+const host = `${label}(\\.${label}){0,4}(:[1-9][0-9]{1,3})?`;
+const uri = `https?://${host}(/${part}){0,8}(\\?[a-z0-9=&._-]{0,120})?(#${part})?`;
 const timeSpan = 'T([0-9]{1,3}H([0-9]{1,2}M)?([0-9]{1,2}S)?|[0-9]{1,3}M([0-9]{1,2}S)?|[0-9]{1,5}S)';
 
 export const formatPatterns: ReadonlyMap<string, string> = new Map([
