@@ -24,7 +24,7 @@ const valueBytes = new Map([
 export class Cursor {
   offset = 0;
   readonly #source: ByteSource;
-  readonly #text = new TextDecoder('utf-8', { fatal: true });
+  readonly #text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
   #window: DataView = new DataView(new ArrayBuffer(0));
   #windowStart = 0;
 
