@@ -89,6 +89,14 @@ describe('chat', () => {
     expect(gateway.seen.map(({ path }) => path)).toEqual(['/v1/chat/completions']);
   });
 
+  test('asks the first model, with pictures the first that sees', async () => {
+    const sees = { id: 'seeing', tercet: { acceptsImages: true } };
+    gateway.answers['/v1/models'] = document({ data: [{ id: 'blind', tercet: { acceptsImages: false } }, sees] });
+    await chat(['x']);
+    await chat(['x', '-i', join(folder, 'a.png')]);
+    expect(asked()).toMatchObject([{ model: 'blind' }, { model: 'seeing' }]);
+  });
+
   test('shows the stage timeline beside the answer, without colours on a pipe', async () => {
     const { code, out, err } = await chat(['--timings', 'hi']);
     expect({ code, out }).toEqual({ code: 0, out: 'A red square.\n' });

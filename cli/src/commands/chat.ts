@@ -5,7 +5,7 @@ import { CommandFailure, type ExitCode, exitCodes, runCommand } from '../termina
 import { interruption } from '../terminal/signals.js';
 import type { Terminal } from '../terminal/terminal.js';
 import { Conversation, type GenerationOptions } from './conversation.js';
-import { listModels } from './gateway-api.js';
+import { type GatewayAddress, listModels } from './gateway-api.js';
 import { interactiveChat } from './interactive-chat.js';
 import { collect, numberFrom, wholeFrom } from './options.js';
 import { pictureOf } from './picture.js';
@@ -40,7 +40,7 @@ export function chatCommand(terminal: Terminal): Command {
     .description('Ask a running server, about pictures or without them.')
     .argument('[question...]', 'what to ask; `-` reads it from standard input; none starts a conversation')
     .option('-i, --image <file>', 'picture to send: a file or an address; may be given several times', collect)
-    .option('-m, --model <name>', 'model that answers (default: the first of the server)')
+    .option('-m, --model <name>', 'model that answers (default: the first of the server that can)')
     .option('-s, --system <text>', 'what the model is told before the conversation')
     .option('-t, --temperature <n>', '0 always takes the likeliest token', numberFrom(0, 2))
     .option('--max-tokens <n>', 'longest answer', wholeFrom(1))
@@ -56,7 +56,7 @@ async function chat(terminal: Terminal, words: readonly string[], options: Optio
   const question = await questionOf(words);
   using stop = interruption();
   const address = { url: options.url, apiKey: apiKey() };
-  const model = options.model ?? (await firstModel(address, stop.signal));
+  const model = options.model ?? (await chooseModel(address, images.length > 0, stop.signal));
   const conversation = new Conversation({ terminal, address, model, generation: generationOf(options) });
   if (options.system !== undefined) conversation.begin(options.system);
   const timings = options.timings === true;
@@ -75,9 +75,11 @@ async function questionOf(words: readonly string[]): Promise<string | undefined>
   throw new CommandFailure('the question is empty', { exitCode: exitCodes.usage });
 }
 
-async function firstModel(address: { url: string; apiKey: string | undefined }, signal: AbortSignal): Promise<string> {
-  const [first] = await listModels(address, signal);
-  if (first !== undefined) return first;
+/** The first model that fits: with pictures, the first that sees. */
+async function chooseModel(address: GatewayAddress, withImages: boolean, signal: AbortSignal): Promise<string> {
+  const models = await listModels(address, signal);
+  const chosen = models.find(({ acceptsImages }) => acceptsImages || !withImages) ?? models[0];
+  if (chosen !== undefined) return chosen.name;
   throw new CommandFailure(`${address.url} serves no model`, { advice: 'start it with `tercet up --model NAME`' });
 }
 

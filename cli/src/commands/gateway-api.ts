@@ -28,7 +28,9 @@ export const Timeline = z.object({
 export type Timeline = z.infer<typeof Timeline>;
 
 const ErrorBody = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
-const Models = z.object({ data: z.array(z.object({ id: z.string() })) });
+const Models = z.object({
+  data: z.array(z.object({ id: z.string(), tercet: z.object({ acceptsImages: z.boolean().optional() }).optional() })),
+});
 const Chunk = z.object({
   choices: z.array(
     z.object({ delta: z.object({ content: z.string().nullish() }), finish_reason: z.string().nullish() }),
@@ -55,10 +57,14 @@ export interface ChatEnd {
   readonly timeline: Timeline | undefined;
 }
 
-/** Names of the models that the gateway serves. */
-export async function listModels(address: GatewayAddress, signal: AbortSignal): Promise<string[]> {
+/** The models that the gateway serves. */
+export async function listModels(
+  address: GatewayAddress,
+  signal: AbortSignal,
+): Promise<{ name: string; acceptsImages: boolean }[]> {
   const body = await getJson(address, '/v1/models', signal);
-  return expectShape(Models, body, address).data.map(({ id }) => id);
+  const { data } = expectShape(Models, body, address);
+  return data.map(({ id, tercet }) => ({ name: id, acceptsImages: tercet?.acceptsImages ?? false }));
 }
 
 /** A JSON document of the gateway. @throws CommandFailure */

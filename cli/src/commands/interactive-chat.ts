@@ -27,6 +27,9 @@ export async function interactiveChat(options: InteractiveOptions): Promise<Exit
   const { note } = terminal;
   const state: State = { images: [...options.images], timings: options.timings, ending: exitCodes.done };
   const isPerson = process.stdin.isTTY === true;
+  // One Ctrl-C may arrive several times, handed on by the processes that started this one; the answer that it was meant
+  // for may be over by then. At the prompt Ctrl-C is a key and no signal.
+  if (isPerson) process.on('SIGINT', () => {});
   if (isPerson) note.write(note.colours.dim(`${conversation.model}. /help shows the commands.\n`));
   for await (const line of isPerson ? typedLines(terminal) : pipedLines()) {
     const text = line.trim();

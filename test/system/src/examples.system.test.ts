@@ -1,0 +1,69 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { environment, needs } from '@tercet/testing';
+import { png } from './pictures.js';
+import { RunningSystem } from './running-system.js';
+
+const run = promisify(execFile);
+const examples = fileURLToPath(new URL('../../../docs/examples/', import.meta.url));
+const go = needs('go');
+const question = 'What colour is the square?';
+
+describe('the example clients', () => {
+  let system: RunningSystem;
+  let picture: string;
+
+  beforeAll(async () => {
+    system = await RunningSystem.start([]);
+    picture = join(mkdtempSync(join(tmpdir(), 'tercet-example-')), 'red.png');
+    writeFileSync(
+      picture,
+      png(64, (x, y) => (x > 16 && x < 44 && y > 18 && y < 46 ? [200, 30, 30] : [240, 238, 230])),
+    );
+  }, 90_000);
+  afterAll(() => system?.[Symbol.asyncDispose](), 60_000);
+
+  const ask = async (program: string, args: string[], cwd: string) => {
+    const env = { ...environment, TERCET_GRPC: `127.0.0.1:${system.grpcPort}` };
+    return run(program, [...args, question, picture], { cwd, env, timeout: 280_000 });
+  };
+
+  test('TypeScript', async () => {
+    const { stdout, stderr } = await ask(process.execPath, ['chat.ts'], join(examples, 'typescript'));
+    expect(stdout.trim()).toMatch(/^\w+.*\.$/);
+    expect(stderr).toMatch(/first token after [\d.]+ ms/);
+  }, 60_000);
+
+  const python = pythonWithGrpc();
+  (python === undefined ? test.skip : test)(
+    'Python, where grpcio is installed',
+    async () => {
+      const { stdout } = await ask(python ?? '', ['chat.py'], join(examples, 'python'));
+      expect(stdout.trim()).toMatch(/^\w+.*\.$/);
+    },
+    60_000,
+  );
+
+  if (go !== undefined) {
+    test('Go', async () => {
+      const folder = join(examples, 'go');
+      if (!existsSync(join(folder, 'gen'))) await run(go, ['generate'], { cwd: folder, timeout: 250_000 });
+      const { stdout } = await ask(go, ['run', '.'], folder);
+      expect(stdout.trim()).toMatch(/^\w+.*\.$/);
+    }, 300_000);
+  }
+});
+
+function pythonWithGrpc(): string | undefined {
+  try {
+    execFileSync('python3', ['-c', 'import grpc_tools, grpc'], { stdio: 'ignore' });
+    return 'python3';
+  } catch {
+    return undefined;
+  }
+}
