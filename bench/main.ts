@@ -7,6 +7,8 @@ import type { BenchResult, BenchSuite } from './suite.js';
 
 const suites: Record<string, () => Promise<BenchSuite>> = {
   transfer: () => import('./serving/transfer.js'),
+  serving: () => import('./serving/serving.js'),
+  'eval:tiny': () => import('./eval/tiny.js'),
 };
 
 const [name, ...rest] = process.argv.slice(2);
