@@ -278,6 +278,16 @@ describe('bad requests', () => {
 });
 
 describe('the system', () => {
+  test('the OpenAPI document describes every route that takes a body', async () => {
+    const document = await json(await fetch(`${system.url}/openapi.json`));
+    const { schema } = document.paths['/v1/chat/completions'].post.requestBody.content['application/json'];
+    expect(schema.required).toEqual(['model', 'messages']);
+    for (const [path, methods] of Object.entries<object>(document.paths)) {
+      if ('get' in methods && !path.includes('{')) expect((await fetch(system.url + path)).status).toBe(200);
+      if ('post' in methods) expect((await system.post(path, {})).status).toBe(400);
+    }
+  });
+
   test('metrics say what happened', async () => {
     const text = await (await fetch(`${system.url}/metrics`)).text();
     expect(text).toMatch(/tercet_requests_total\{model="tercet-tiny",outcome="ok"\} \d+/);

@@ -13,7 +13,7 @@ import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
 
 const Tokens = z.array(z.int().min(0)).min(1);
 
-const CompletionBody = z.strictObject({
+export const CompletionBody = z.strictObject({
   model: z.string().min(1),
   prompt: z.union([z.string(), Tokens, z.array(z.string()).min(1).max(16), z.array(Tokens).min(1).max(16)]),
   ...samplingFields,

@@ -28,7 +28,7 @@ const Format = z.discriminatedUnion('type', [
   z.object({ type: z.literal('json_schema'), name: z.string(), schema: z.record(z.string(), z.unknown()) }),
 ]);
 
-const ResponsesBody = z.strictObject({
+export const ResponsesBody = z.strictObject({
   model: z.string().min(1),
   input: z.union([z.string(), z.array(Item).min(1)]),
   instructions: z.string().nullish(),

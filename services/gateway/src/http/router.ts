@@ -10,6 +10,7 @@ import type { PodTable } from '../pods/pod-table.js';
 import { type ChatOptions, chatCompletions, type Exchange } from './chat.js';
 import { completions } from './completions.js';
 import { sendError } from './error-body.js';
+import { openApiDocument } from './openapi.js';
 import { readJson } from './read-json.js';
 import { responses } from './responses.js';
 
@@ -40,6 +41,7 @@ export function routesOf(options: RouterOptions): Express {
   app.get('/v1/models/:name', (request, response) => {
     guarded(response, () => response.json(modelObject(options.models.get(request.params.name))));
   });
+  app.get('/openapi.json', (_, response) => response.json(openApiDocument()));
   app.get('/healthz', (_, response) => response.type('text').send('ok\n'));
   app.get('/readyz', (_, response) => ready(options, response));
   app.get('/metrics', async (_, response) => {
