@@ -117,6 +117,42 @@ describe('chat completions over three processes', () => {
   });
 });
 
+describe('tools', () => {
+  const parameters = {
+    type: 'object',
+    properties: { colour: { enum: ['red', 'blue'] }, count: { type: 'integer', minimum: 0, maximum: 9 } },
+    required: ['colour', 'count'],
+    additionalProperties: false,
+  };
+  const tools = [{ type: 'function' as const, function: { name: 'find_shape', parameters } }];
+  const request = { ...ask('Find it.', red), max_tokens: 120, tools, tool_choice: 'required' as const };
+
+  test('a tool that must be called is called with arguments of its schema, whole and streamed', async () => {
+    const { choices } = await json(await system.post('/v1/chat/completions', request));
+    expect(choices[0]).toMatchObject({ finish_reason: 'tool_calls', message: { content: null } });
+    const [call] = choices[0].message.tool_calls;
+    expect(call).toMatchObject({ type: 'function', function: { name: 'find_shape' } });
+    expect(JSON.parse(call.function.arguments)).toMatchObject({ colour: expect.stringMatching(/^(red|blue)$/) });
+    const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
+    let streamed = '';
+    const chunks = await client.chat.completions.create({ ...request, stream: true } as never);
+    for await (const chunk of chunks as unknown as AsyncIterable<Chunk>) {
+      streamed += chunk.choices[0]?.delta.tool_calls?.[0]?.function?.arguments ?? '';
+    }
+    expect(JSON.parse(streamed)).toEqual(JSON.parse(call.function.arguments));
+  });
+
+  test('a tool that is not there, or none at all, is refused', async () => {
+    const named = { type: 'function', function: { name: 'other' } };
+    for (const body of [
+      { ...request, tool_choice: named },
+      { ...request, tools: undefined },
+    ]) {
+      expect((await json(await system.post('/v1/chat/completions', body))).error.code).toBe('invalid_request');
+    }
+  });
+});
+
 describe('roles', () => {
   test('a decode process becomes an encoder and back, and requests go on', async () => {
     using channel = GrpcChannel.open(`unix:${system.folder}/run/decode-1.sock`);

@@ -11,8 +11,8 @@ const options: MediaFetcherOptions = {
   bytesMax: 10_000,
   redirectsMax: 3,
   connectMs: 2000,
-  answerMs: 300,
-  totalMs: 1000,
+  answerMs: 2500,
+  totalMs: 4000,
   allowPrivate: ['127.0.0.1'],
 };
 
@@ -109,8 +109,8 @@ describe('failures have their code', () => {
     ['/500', 'media_fetch_failed', '500'],
     ['/part', 'media_fetch_failed', '206'],
     ['/nowhere', 'media_fetch_failed', '302'],
-    ['/hang', 'media_fetch_failed', 'no answer within 300 ms'],
-    ['/drip', 'media_fetch_failed', 'not done within 1000 ms'],
+    ['/hang', 'media_fetch_failed', 'no answer within 2500 ms'],
+    ['/drip', 'media_fetch_failed', 'not done within 4000 ms'],
     ['/hang-up', 'media_fetch_failed', 'ECONNRESET'],
     ['/too-long', 'media_too_large', '10001'],
     ['/too-long-unsaid', 'media_too_large', '10000'],

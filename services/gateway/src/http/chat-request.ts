@@ -2,6 +2,7 @@ import { TercetError, type wire } from '@tercet/contracts';
 import type { ChatMessage, ChatPart } from '@tercet/text';
 import { z } from 'zod';
 import type { MediaSource } from '../pipeline/request.js';
+import { toolFields } from './tools.js';
 
 const TextPart = z.strictObject({ type: z.literal('text'), text: z.string() });
 const ImagePart = z.strictObject({
@@ -77,6 +78,7 @@ export const ChatBody = z.strictObject({
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(20).nullish(),
   response_format: ResponseFormat.nullish(),
+  ...toolFields,
 });
 
 export type ChatBody = z.infer<typeof ChatBody>;

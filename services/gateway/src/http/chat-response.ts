@@ -1,7 +1,9 @@
 import type { wire } from '@tercet/contracts';
 import type { ServedModel } from '../models/served-model.js';
-import type { AnswerEvent, Timeline, Usage } from '../pipeline/request.js';
+import type { Timeline, Usage } from '../pipeline/request.js';
 import type { CollectedChoice, Finished } from './collect.js';
+import type { ChoiceEvent } from './merge-answers.js';
+import { ToolAnswer, type ToolUse } from './tools.js';
 
 /** What all parts of one response share. */
 export interface ResponseHead {
@@ -9,6 +11,8 @@ export interface ResponseHead {
   readonly created: number;
   readonly model: ServedModel;
   readonly wantsLogprobs: boolean;
+  /** Present when the answer may call tools. */
+  readonly toolMode: ToolUse['mode'] | undefined;
 }
 
 /** `chat.completion`, https://platform.openai.com/docs/api-reference/chat/object */
@@ -18,17 +22,26 @@ export function chatCompletion(head: ResponseHead, choices: readonly CollectedCh
     object: 'chat.completion',
     created: head.created,
     model: head.model.name,
-    choices: choices.map(({ text, tokens, finished }, index) => ({
-      index,
-      message: { role: 'assistant', content: text, refusal: null },
-      logprobs: head.wantsLogprobs
-        ? { content: tokens.map((token) => logprobOf(token, head.model)), refusal: null }
-        : null,
-      finish_reason: finished.reason,
-    })),
+    choices: choices.map((choice, index) => ({ index, ...wholeChoice(head, choice) })),
     usage: usageOf(choices.map(({ finished }) => finished.usage)),
     tercet: timelineOf(choices[0]?.finished),
   };
+}
+
+function wholeChoice({ model, wantsLogprobs, toolMode }: ResponseHead, choice: CollectedChoice): object {
+  const { text, tokens, finished } = choice;
+  const tools = toolMode === undefined ? undefined : new ToolAnswer(toolMode);
+  const message = tools?.message(text) ?? { role: 'assistant', content: text, refusal: null };
+  const content = tokens.map((token) => logprobOf(token, model));
+  return {
+    message,
+    logprobs: wantsLogprobs ? { content, refusal: null } : null,
+    finish_reason: finishReason(finished, tools),
+  };
+}
+
+function finishReason({ reason }: Finished, tools: ToolAnswer | undefined): string {
+  return reason === 'stop' && tools?.hasCalls === true ? 'tool_calls' : reason;
 }
 
 /** `chat.completion.chunk`, https://platform.openai.com/docs/api-reference/chat-streaming */
@@ -38,22 +51,28 @@ export function chatChunk(head: ResponseHead, choices: readonly object[], more: 
 }
 
 /** The choice of a chunk for one event of one answer. */
-export function chunkChoice(head: ResponseHead, index: number, event: AnswerEvent): object | undefined {
+export function chunkChoice(
+  head: ResponseHead,
+  { index, event }: ChoiceEvent,
+  tools: ToolAnswer | undefined,
+): object | undefined {
+  const deltaOf = (text: string, isLast: boolean): object | undefined => {
+    if (tools !== undefined) return tools.delta(text, isLast);
+    return text === '' ? undefined : { content: text };
+  };
   switch (event.kind) {
     case 'accepted':
       return { index, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null };
     case 'token': {
       const logprobs = head.wantsLogprobs ? { content: [logprobOf(event.token, head.model)], refusal: null } : null;
-      if (event.text === '' && logprobs === null) return undefined;
-      return { index, delta: { content: event.text }, logprobs, finish_reason: null };
+      const delta = deltaOf(event.text, false);
+      if (delta === undefined && logprobs === null) return undefined;
+      return { index, delta: delta ?? {}, logprobs, finish_reason: null };
     }
-    case 'finished':
-      return {
-        index,
-        delta: event.text === '' ? {} : { content: event.text },
-        logprobs: null,
-        finish_reason: event.reason,
-      };
+    case 'finished': {
+      const delta = deltaOf(event.text, true) ?? {};
+      return { index, delta, logprobs: null, finish_reason: finishReason(event, tools) };
+    }
     default:
       return event satisfies never;
   }

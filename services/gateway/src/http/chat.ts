@@ -3,6 +3,7 @@ import { TercetError } from '@tercet/contracts';
 import type { Request, Response } from 'express';
 import type { GatewayMetrics } from '../metrics.js';
 import type { ModelTable } from '../models/model-table.js';
+import type { ServedModel } from '../models/served-model.js';
 import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
 import { ChatBody, grammarOf, messagesOf, parseBody, samplingOf, stopsOf } from './chat-request.js';
 import {
@@ -18,6 +19,7 @@ import { collect, type Finished } from './collect.js';
 import { errorBody } from './error-body.js';
 import { EventStream } from './event-stream.js';
 import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
+import { ToolAnswer, type ToolUse, toolUseOf } from './tools.js';
 
 /** Runs one answer. The pipeline, with whatever is counted around it. */
 export type Generate = (request: GenerationRequest, signal: AbortSignal) => AsyncGenerator<AnswerEvent>;
@@ -43,10 +45,17 @@ export async function chatCompletions(
 ): Promise<void> {
   const body = parseBody(ChatBody, json);
   const model = models.get(body.model);
-  const requests = requestsOf(body, model);
+  const toolUse = toolUseOf(body, model.template);
+  const requests = requestsOf(body, model, toolUse);
   const wantsLogprobs = body.logprobs ?? false;
   const created = Math.floor(Date.now() / 1000);
-  const head: ResponseHead = { id: `chatcmpl-${requests[0]?.requestId}`, created, model, wantsLogprobs };
+  const head: ResponseHead = {
+    id: `chatcmpl-${requests[0]?.requestId}`,
+    created,
+    model,
+    wantsLogprobs,
+    toolMode: toolUse?.mode,
+  };
   const events = mergeAnswers(requests.map((request) => generate(request, signal)));
   if (body.stream === true) {
     await stream(head, events, { response, includeUsage: body.stream_options?.include_usage ?? false });
@@ -60,20 +69,26 @@ export async function chatCompletions(
 }
 
 /** One request per choice; they differ in the seed. @throws invalid_request */
-function requestsOf(body: ChatBody, model: GenerationRequest['model']): GenerationRequest[] {
+function requestsOf(body: ChatBody, model: ServedModel, toolUse: ToolUse | undefined): GenerationRequest[] {
   const { messages, media } = messagesOf(body);
   if (body.top_logprobs !== undefined && body.top_logprobs !== null && body.logprobs !== true) {
     throw new TercetError('invalid_request', { param: 'top_logprobs', reason: 'needs logprobs: true' });
   }
   const topLogprobs = body.logprobs === true ? { topLogprobs: body.top_logprobs ?? 0 } : {};
-  const sampling = samplingOf(body, { ...topLogprobs, grammar: grammarOf(body) });
+  const grammar = grammarOf(body);
+  if (grammar !== '' && toolUse?.mode === 'forced') {
+    throw new TercetError('invalid_request', { param: 'response_format', reason: 'the answer is a tool call' });
+  }
+  const sampling = samplingOf(body, { ...topLogprobs, grammar: toolUse?.grammar || grammar });
+  const told = toolUse?.instruction === undefined ? messages : [toolUse.instruction, ...messages];
+  const tools = toolUse?.tools === undefined ? {} : { tools: toolUse.tools };
   const tokensMax = body.max_completion_tokens ?? body.max_tokens ?? undefined;
   const id = randomUUID();
   return Array.from({ length: body.n ?? 1 }, (_, index) => ({
     requestId: index === 0 ? id : `${id}-${index}`,
     tenant: '',
     model,
-    prompt: { kind: 'chat', messages },
+    prompt: { kind: 'chat', messages: told, ...tools },
     media,
     sampling: { ...sampling, seed: BigInt.asUintN(64, sampling.seed + BigInt(index)) },
     ...(tokensMax === undefined ? {} : { tokensMax }),
@@ -91,6 +106,8 @@ async function stream(
   let out: EventStream | undefined;
   const finished: Finished[] = [];
   const usage = includeUsage ? { usage: null } : {};
+  const { toolMode } = head;
+  const toolAnswers = new Map<number, ToolAnswer>();
   try {
     for await (const choiceEvent of events) {
       const { index, event } = choiceEvent;
@@ -99,7 +116,10 @@ async function stream(
       if (event.kind === 'finished') finished.push(event);
       out ??= new EventStream(response, { 'x-request-id': head.id });
       for (const ready of opening.splice(0)) {
-        const choice = chunkChoice(head, ready.index, ready.event);
+        if (toolMode !== undefined && !toolAnswers.has(ready.index)) {
+          toolAnswers.set(ready.index, new ToolAnswer(toolMode));
+        }
+        const choice = chunkChoice(head, ready, toolAnswers.get(ready.index));
         const tercet = ready.event.kind === 'finished' && index === 0 ? { tercet: timelineOf(ready.event) } : {};
         if (choice !== undefined) await out.send(chatChunk(head, [choice], { ...usage, ...tercet }));
       }

@@ -8,7 +8,8 @@ const gemma = new ChatTemplate(
   tokens,
 );
 const seeing = new ChatTemplate(
-  "{% for m in messages %}{{ m['role'] | capitalize }}:{% for p in m['content'] %}{% if p['type'] == 'text' %} {{ p['text'] }}" +
+  "{% for m in messages %}{{ m['role'] | capitalize }}:{% for p in m['content'] %}" +
+    "{% if p['type'] == 'text' %} {{ p['text'] }}" +
     '{% else %}<image>{% endif %}{% endfor %}\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}',
   tokens,
 );

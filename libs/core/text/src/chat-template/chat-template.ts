@@ -53,6 +53,8 @@ const chatMlTemplate =
 export class ChatTemplate {
   readonly #template: Template;
   readonly #takesParts: boolean;
+  /** True when the template describes tools to the model by itself. */
+  readonly takesTools: boolean;
   readonly #tokens: { readonly bos_token: string; readonly eos_token: string };
 
   /** @throws model_file_invalid when the template cannot be parsed */
@@ -63,6 +65,7 @@ export class ChatTemplate {
       throw new TercetError('model_file_invalid', { reason: 'the chat template cannot be parsed' }, { cause });
     }
     this.#takesParts = /\[\s*['"]type['"]\s*\]|\.type\b/.test(source);
+    this.takesTools = /\btools\b/.test(source);
     this.#tokens = { bos_token: tokens.bosToken, eos_token: tokens.eosToken };
   }
 

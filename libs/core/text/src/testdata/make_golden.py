@@ -20,12 +20,14 @@ HERE = Path(__file__).parent
 FULL_LINES = 40
 
 HAND = [
-    "Hello world", "  two  spaces ", "a\tb\n\n\nc", "\r\n\r\n", "", " ", "\u00a0nbsp\u3000wide", "don't I'LL we've THEY'D it's",
-    "1234567890 3.14 1,000 ½ ² Ⅷ ١٢٣", "x=y+z;\n    if (a<b) { return 'it\\'s'; }\n", "</b><a></a><html><unk><pad>",
-    "<|im_start|>user <start_of_turn> <image> <eos>", "naïve café e\u0301 A\u030a ﬁ ﬀ", "日本語のテキスト。カタカナ", "中文字符測試",
-    "한국어 문장", "ภาษาไทยไม่มีช่องว่าง", "עברית", "العربية نص", "हिन्दी में", "தமிழ்", "Ελληνικά", "Кириллица", "ქართული", "አማርኛ",
-    "🙂👩‍👩‍👧‍👦🇩🇪🏳️‍🌈👍🏽", "a🙂b 🙂 🙂🙂", "tab\tand  space\n \n", "....!!!???", "---", "__init__", "https://example.org/a?b=c&d=e#f",
-    "\x00\x01\x7f", "\ufeffbom", "\u200bzero\u200cwidth\u200d", "ÅÄÖ åäö ß ẞ İ ı", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𓀀", "a" * 300, "ab " * 50, "\n" * 40,
+    "Hello world", "  two  spaces ", "a\tb\n\n\nc", "\r\n\r\n", "", " ", "\u00a0nbsp\u3000wide",
+    "don't I'LL we've THEY'D it's", "1234567890 3.14 1,000 ½ ² Ⅷ ١٢٣",
+    "x=y+z;\n    if (a<b) { return 'it\\'s'; }\n", "</b><a></a><html><unk><pad>",
+    "<|im_start|>user <start_of_turn> <image> <eos>", "naïve café e\u0301 A\u030a ﬁ ﬀ", "日本語のテキスト。カタカナ",
+    "中文字符測試", "한국어 문장", "ภาษาไทยไม่มีช่องว่าง", "עברית", "العربية نص", "हिन्दी में", "தமிழ்", "Ελληνικά",
+    "Кириллица", "ქართული", "አማርኛ", "🙂👩‍👩‍👧‍👦🇩🇪🏳️‍🌈👍🏽", "a🙂b 🙂 🙂🙂", "tab\tand  space\n \n", "....!!!???", "---",
+    "__init__", "https://example.org/a?b=c&d=e#f", "\x00\x01\x7f", "\ufeffbom", "\u200bzero\u200cwidth\u200d",
+    "ÅÄÖ åäö ß ẞ İ ı", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𓀀", "a" * 300, "ab " * 50, "\n" * 40,
 ]
 
 
@@ -40,7 +42,8 @@ def corpus() -> list[str]:
             lines.append("".join(chr(rng.choice(block)) + (" " if rng.random() < 0.2 else "") for _ in range(24)))
     plain = "abcdefghij ABC .,!?'\"\n\t 0123456789"
     for _ in range(300):
-        lines.append("".join(chr(rng.choice(printable)) if rng.random() < 0.15 else rng.choice(plain) for _ in range(rng.randint(1, 60))))
+        picked = range(rng.randint(1, 60))
+        lines.append("".join(chr(rng.choice(printable)) if rng.random() < 0.15 else rng.choice(plain) for _ in picked))
     return lines
 
 
@@ -56,7 +59,9 @@ def tokenize_all(library: ctypes.CDLL, path: str, lines: list[str]) -> list[list
     library.llama_model_get_vocab.argtypes = [ctypes.c_void_p]
     library.llama_model_get_vocab.restype = ctypes.c_void_p
     library.llama_tokenize.argtypes = [
-        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32), ctypes.c_int32, ctypes.c_bool, ctypes.c_bool]
+        ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int32, ctypes.POINTER(ctypes.c_int32), ctypes.c_int32,
+        ctypes.c_bool, ctypes.c_bool,
+    ]
     params = library.llama_model_default_params()
     params.vocab_only = True
     vocab = library.llama_model_get_vocab(library.llama_model_load_from_file(path.encode(), params))
