@@ -1,0 +1,96 @@
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ResolvedModel } from '@tercet/models';
+import type { EngineShape } from './bare-engine.js';
+
+const command = fileURLToPath(new URL('../../cli/dist/main.js', import.meta.url));
+
+/** `tercet up` in its own processes, as a person would start it. */
+export class WholeSystem implements AsyncDisposable {
+  readonly url: string;
+  readonly model: string;
+  readonly #folder: string;
+  readonly #child: ReturnType<typeof spawn>;
+
+  private constructor(parts: { url: string; model: string; folder: string; child: ReturnType<typeof spawn> }) {
+    this.url = parts.url;
+    this.model = parts.model;
+    this.#folder = parts.folder;
+    this.#child = parts.child;
+  }
+
+  static async start(model: ResolvedModel, shape: EngineShape): Promise<WholeSystem> {
+    const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
+    const options = {
+      model: model.mmproj === undefined ? model.model : `${model.model}+${model.mmproj}`,
+      cores: shape.cores,
+      context: shape.contextTokensMax,
+      slots: shape.slots,
+      port: await freePort(),
+      'grpc-port': await freePort(),
+    };
+    const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
+    const child = spawn(process.execPath, [command, 'up', ...args], {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, TERCET_STATE: folder },
+    });
+    const url = await firstLine(child);
+    return new WholeSystem({ url, model: nameOf(model), folder, child });
+  }
+
+  /** Ids of all its processes by name; the supervisor's alone where the system does not tell children. */
+  get processes(): ReadonlyMap<string, number> {
+    const supervisor = this.#child.pid ?? 0;
+    const names = new Map(this.#log().map(({ event, podId, pid }) => [event === 'stage.ready' ? pid : 0, podId]));
+    const path = `/proc/${supervisor}/task/${supervisor}/children`;
+    const children = existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ').map(Number) : [];
+    return new Map([['supervisor', supervisor], ...children.map((pid) => [names.get(pid) ?? 'gateway', pid] as const)]);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const exited = new Promise((resolve) => this.#child.once('exit', resolve));
+    if (this.#child.exitCode === null) {
+      this.#child.kill('SIGINT');
+      await exited;
+    }
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  #log(): { event: string; podId?: string; pid?: number }[] {
+    const path = join(this.#folder, 'tercet.log');
+    const lines = existsSync(path) ? readFileSync(path, 'utf8').split('\n') : [];
+    return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
+  }
+}
+
+/** The name under which `tercet up` serves files. */
+function nameOf({ model }: ResolvedModel): string {
+  return (model.split('/').at(-1) ?? '').replace(/\.gguf$/, '');
+}
+
+/** What the process says first on standard output. @throws what it said on standard error when it ends instead */
+async function firstLine(child: ReturnType<typeof spawn>): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  let said = '';
+  child.stderr?.on('data', (data) => {
+    said += String(data);
+  });
+  child.stdout?.once('data', (data) => resolve(String(data).trim()));
+  child.once('error', reject);
+  child.once('exit', (code) => reject(new Error(`tercet up ended with ${code}: ${said}`)));
+  return promise;
+}
+
+export function freePort(): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  const server = createServer().once('error', reject);
+  server.listen(0, '127.0.0.1', () => {
+    const address = server.address();
+    server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
+  });
+  return promise;
+}
