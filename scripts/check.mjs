@@ -1,4 +1,4 @@
-// `pnpm check`: types, lint and format, import rules, tidy rules, unit tests. Stops at nothing: every part reports.
+// `pnpm check`: types, lint and format, import rules, tidy rules, third-party notices, unit tests. Stops at nothing: every part reports.
 // `--no-tests` leaves the unit tests out (the full test run has them anyway).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -16,6 +16,7 @@ const parts = [
   ['lint', bin('biome'), ['check', '--error-on-warnings', '.']],
   ['imports', bin('depcruise'), ['--config', 'scripts/check/import-rules.cjs', '--output-type', 'err', ...cruised]],
   ['tidy', undefined, []],
+  ['notices', process.execPath, [join(root, 'scripts/notices.mjs'), '--check']],
   ['unit tests', process.execPath, [join(root, 'scripts/jest.mjs'), '--unit', '--silent']],
 ].filter(([name]) => name !== 'unit tests' || !process.argv.includes('--no-tests'));
 
