@@ -56,8 +56,7 @@ function render(found) {
   return [
     '# Third-party notices',
     '',
-  const platform =
-    /[-/](linux|darwin|win32|mac|win)(musl)?-(x64|arm64|arm|armv7l|ia32|s390x|ppc64|riscv64)/;
+    'tercet is under the Apache License 2.0. It runs with these packages, each under its own licence; the licence texts',
     'are in the packages. Prebuilt parts for one platform belong to the package of the same family:',
     '`@node-llama-cpp/*` carries llama.cpp and ggml (MIT), `@img/sharp-*` carries libvips (LGPL-3.0-or-later),',
     '`@koromix/koffi-*` and `koffi` carry Koffi (MIT), `node-*` carries Node.js (MIT).',
