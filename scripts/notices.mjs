@@ -56,7 +56,7 @@ function render(found) {
   return [
     '# Third-party notices',
     '',
-    'tercet is under the Apache License 2.0. It runs with these packages, each under its own licence; the licence texts',
+    'tercet is under the Apache License 2.0. It runs with these packages, each under its own licence; licence texts',
     'are in the packages. Prebuilt parts for one platform belong to the package of the same family:',
     '`@node-llama-cpp/*` carries llama.cpp and ggml (MIT), `@img/sharp-*` carries libvips (LGPL-3.0-or-later),',
     '`@koromix/koffi-*` and `koffi` carry Koffi (MIT), `node-*` carries Node.js (MIT).',
