@@ -1,5 +1,6 @@
 // Question: how many held-out questions does a small vision model answer rightly, by kind? The pictures, glyphs, words
 // and phrasings are in models/tiny/eval; training sees none of them.
+import { writeFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,7 +19,7 @@ const order = ['color', 'shape', 'count', 'relation', 'digits', 'digitEach', 'wo
 
 /**
  * Options: `--url URL` asks a running gateway instead of the engine, `--model NAME` its model, `--folder DIR` where
- * the two GGUF files are, `--threads N`, `--every N` only each Nth question, `--wrong` prints wrong answers.
+ * the two GGUF files are, `--threads N`, `--every N` only each Nth question, `--wrong` prints wrong answers, `--answers FILE` writes all.
  */
 export async function run({ arguments: given, say }: BenchOptions): Promise<BenchResult> {
   const { values } = parseArgs({
@@ -30,6 +31,7 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
       threads: { type: 'string', default: String(Math.min(4, availableParallelism())) },
       every: { type: 'string', default: '1' },
       wrong: { type: 'boolean', default: false },
+      answers: { type: 'string' },
     },
   });
   const items = readItems(join(home, 'eval')).filter(({ id }) => id % Number(values.every) === 0);
@@ -37,6 +39,7 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
   say(`${items.length} questions to ${url ?? 'the engine'}`);
   const answered = url === undefined ? await askEngine(items, folder, Number(values.threads)) : [];
   if (url !== undefined) answered.push(...(await askAll(items, httpAsker({ url, model }))));
+  if (values.answers !== undefined) writeFileSync(values.answers, answered.map(answerLine).join('\n'));
   if (values.wrong) for (const line of wrongOf(answered)) say(line);
   return { metrics: ordered(sharesOf(answered)), peer: { questions: String(items.length), asked: url ?? 'engine' } };
 }
@@ -57,6 +60,10 @@ async function askAll(items: readonly EvalItem[], ask: Ask): Promise<Answered[]>
   };
   await Promise.all(Array.from({ length: parallel }, work));
   return answered;
+}
+
+function answerLine({ item, answer }: Answered): string {
+  return JSON.stringify({ id: item.id, answer });
 }
 
 function wrongOf(answered: readonly Answered[]): string[] {
