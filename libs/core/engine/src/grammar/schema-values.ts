@@ -1,6 +1,7 @@
 import { anyOf, type Fragment, literal, optional, repeat, sequence } from './automaton.js';
 import { everyCodePoint } from './code-points.js';
 import { type Bounds, numberWithin } from './decimal-range.js';
+import { determinised } from './determinise.js';
 import { formatPatterns, freeFormats, numberFormats } from './formats.js';
 import { intersectionOf } from './intersection.js';
 import { anyInteger, anyNumber, anyString, anyValue, blank, comma, listOf, quoted, stringOf } from './json-text.js';
@@ -22,11 +23,11 @@ export function stringFragment(at: SchemaAt): Fragment {
   const { pattern, format } = schema;
   const contents: Fragment[] = [];
   if (format !== undefined && !freeFormats.has(format as string)) {
-    contents.push(patternText(formatPatterns.get(format as string) ?? refuse(pointer, 'format')));
+    contents.push(determinised(patternText(formatPatterns.get(format as string) ?? refuse(pointer, 'format'))));
   }
   if (pattern !== undefined) {
     if (typeof pattern !== 'string') refuse(pointer, 'pattern', 'not text');
-    contents.push(patternText(pattern));
+    contents.push(determinised(patternText(pattern)));
   }
   if (contents.length === 0) return min === 0 && max === forever ? anyString : stringOf({ min, max });
   if (contents.every((content) => isLimitedBy(content, { min, max }))) {

@@ -10,7 +10,7 @@ import {
   type State,
   sequence,
 } from './automaton.js';
-import { type CodePoints, codePointsOf, commonCodePoints, isSubset, utf8Of } from './code-points.js';
+import { type CodePoints, codePointsOf, commonCodePoints, isSubset, lastCodePoint, utf8Of } from './code-points.js';
 import { plainCodePoints, unescaped } from './json-text.js';
 
 /**
@@ -42,16 +42,42 @@ export function jsonTextOf(characters: Fragment): Fragment {
       return copy;
     };
     const rules = new Map<string, Rule>();
+    const roomy = roomyStates(start);
     for (const [state, copy] of copies) {
       for (const next of state.skips) copy.skips.push(copyOf(next));
       for (const [next, set] of setsOf(state)) {
         characterOf(set, rules)(copy, copyOf(next));
-        if (next === state && isSubset(plainCodePoints, set)) copy.textRoom = Number.POSITIVE_INFINITY;
       }
+      if (roomy.has(state)) copy.textRoom = Number.POSITIVE_INFINITY;
     }
     from.skips.push(copyOf(start));
     copyOf(end).skips.push(to);
   };
+}
+
+/**
+ * States that plain text may follow for ever: each plain character leads from one of them straight to another. Found by
+ * taking away those where one does not, until none is left to take.
+ */
+function roomyStates(start: State): Set<State> {
+  const roomy = new Set([start]);
+  for (const { bytes, skips } of roomy) {
+    for (const { to } of bytes) roomy.add(to);
+    for (const to of skips) roomy.add(to);
+  }
+  // The last ones first: what they lead from falls in the same pass.
+  const lastFirst = [...roomy].reverse();
+  for (let before = -1; before !== roomy.size; ) {
+    before = roomy.size;
+    for (const state of lastFirst) if (roomy.has(state) && !isRoomy(state, roomy)) roomy.delete(state);
+  }
+  return roomy;
+}
+
+function isRoomy({ bytes }: State, roomy: ReadonlySet<State>): boolean {
+  const covered = bytes.filter(({ to }) => roomy.has(to)).map(({ first, last }) => [first, last] as const);
+  const mayCover = covered.some(([, last]) => last === lastCodePoint);
+  return mayCover && isSubset(plainCodePoints, codePointsOf(...covered));
 }
 
 function setsOf(state: State): Map<State, CodePoints> {
@@ -64,16 +90,20 @@ function setsOf(state: State): Map<State, CodePoints> {
   return new Map([...ranges].map(([to, parts]) => [to, codePointsOf(...parts)]));
 }
 
-const ascii = codePointsOf([0x20, 0x7e]);
 const shortEscapes = new Map([...'"\\\b\f\n\r\t'].map((one) => [one.charCodeAt(0), JSON.stringify(one).slice(1, -1)]));
 
 /** Sets beyond ASCII take many states; they become rules that are called. */
 function characterOf(set: CodePoints, rules: Map<string, Rule>): Fragment {
-  if (isSubset(set, commonCodePoints(ascii, unescaped))) return utf8Of(set);
+  if (set.every(isUnescapedAscii)) return inSet(set);
   const key = set.join(' ');
   const rule = rules.get(key) ?? ruleOf(anyOf(utf8Of(commonCodePoints(set, unescaped)), escapeOf(set)));
   rules.set(key, rule);
   return call(rule);
+}
+
+function isUnescapedAscii([first, last]: readonly [number, number]): boolean {
+  const has = (codePoint: number) => first <= codePoint && codePoint <= last;
+  return first >= 0x20 && last <= 0x7e && !has(0x22) && !has(0x5c);
 }
 
 function escapeOf(set: CodePoints): Fragment {
