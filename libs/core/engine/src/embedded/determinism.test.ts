@@ -65,7 +65,7 @@ describe('the text of a request', () => {
 });
 
 describe('soak', () => {
-  test('requests that end at any moment and steps that fail leave nothing behind and change no other text', async () => {
+  test('ends at any moment and failing steps leave nothing behind and change no other text', async () => {
     const ends = fc.array(fc.option(fc.nat({ max: 60 })), { minLength: 8, maxLength: 8 });
     const faults = fc.array(fc.nat({ max: 80 }), { maxLength: 2 });
     const property = fc.asyncProperty(
