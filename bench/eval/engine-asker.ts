@@ -1,4 +1,4 @@
-import { createSamplerFactory, EmbeddedEngine, type MediaRows, type SamplingParams } from '@tercet/engine';
+import { createSamplerFactory, EmbeddedEngine, greedySampling, type MediaRows } from '@tercet/engine';
 import { GgmlBackend } from '@tercet/ggml';
 import { openTileCutter, probeImage, type TileCutter } from '@tercet/image';
 import { planImage, promptOf } from '@tercet/media';
@@ -18,18 +18,6 @@ const engineLimits = {
   waitingMax: 64,
   stepTilesMax: 4,
   decodeAheadTokens: 64,
-};
-const greedy: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  logitBias: new Map(),
-  seed: 0n,
-  ignoreEos: false,
 };
 const never = new AbortController().signal;
 
@@ -143,7 +131,7 @@ export class EngineAsker implements AsyncDisposable {
 
   /** The first token, and a decode session with the prompt's KV unless the answer ends there. */
   async #prefill(requestId: string, tokenIds: Uint32Array, media: readonly MediaRows[]) {
-    const task = { requestId, tokenIds, generatedTokens: 0, sampling: greedy };
+    const task = { requestId, tokenIds, generatedTokens: 0, sampling: greedySampling };
     let kv: KvOf | undefined;
     try {
       for await (const output of this.#engine.prefill({ ...task, media }, never)) {

@@ -3,8 +3,8 @@ import {
   type DecodeSession,
   type DecodeTask,
   EmbeddedEngine,
+  greedySampling,
   type KvExport,
-  type SamplingParams,
 } from '@tercet/engine';
 import { GgmlBackend } from '@tercet/ggml';
 import type { ResolvedModel } from '@tercet/models';
@@ -17,18 +17,7 @@ export interface EngineShape {
   readonly slots: number;
 }
 
-const greedy: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  logitBias: new Map(),
-  seed: 0n,
-  ignoreEos: true,
-};
+const greedy = { ...greedySampling, ignoreEos: true };
 const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
 const never = new AbortController().signal;
 

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { maskSecrets } from '@tercet/config';
+import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
@@ -22,21 +22,14 @@ try {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const fileAt = args.indexOf('--config');
-  const config = readConfig(fileAt < 0 ? undefined : args[fileAt + 1]);
-  if (args.includes('--print-config')) {
-    console.log(JSON.stringify(maskSecrets(config), undefined, 2));
-    return;
-  }
+  const config = configFromArguments(args, readConfig);
+  if (config === undefined) return;
   const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
   const log = app.get<Log>(LOG);
   const { address, port } = app.get<Server>(HTTP_SERVER).address() as AddressInfo;
   log.info('gateway.ready', { host: address, port, config: maskSecrets(config) });
   process.send?.({ event: 'ready', host: address, port });
-  const stopped = Promise.withResolvers<string>();
-  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const)
-    process.once(signal, () => stopped.resolve(signal));
-  log.info('gateway.stopping', { reason: await stopped.promise });
+  log.info('gateway.stopping', { reason: await untilStopped() });
   await stop(app);
   log.info('gateway.stopped');
   process.exit(0);

@@ -1,7 +1,7 @@
 import 'reflect-metadata';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { maskSecrets } from '@tercet/config';
+import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError, wire } from '@tercet/contracts';
 import type { EmbeddedEngine } from '@tercet/engine';
 import type { GrpcServer } from '@tercet/grpc';
@@ -28,22 +28,14 @@ try {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const fileAt = args.indexOf('--config');
-  const config = readConfig(fileAt < 0 ? undefined : args[fileAt + 1]);
-  if (args.includes('--print-config')) {
-    console.log(JSON.stringify(maskSecrets(config), undefined, 2));
-    return;
-  }
+  const config = configFromArguments(args, readConfig);
+  if (config === undefined) return;
   const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
   const log = app.get<Log>(LOG);
   const host = app.get<RoleHost<Stage>>(ROLE_HOST);
   if (config.role !== 'none') await host.setRole(roles[config.role], BigInt(config.epoch), AbortSignal.abort());
   log.info('stage.ready', { role: config.role, epoch: host.state.epoch, config: maskSecrets(config) });
-  const stopped = Promise.withResolvers<string>();
-  for (const signal of ['SIGTERM', 'SIGINT', 'disconnect'] as const)
-    process.once(signal, () => stopped.resolve(signal));
-  const reason = await stopped.promise;
-  log.info('stage.stopping', { reason });
+  log.info('stage.stopping', { reason: await untilStopped() });
   await stop(app, config);
   log.info('stage.stopped');
   process.exit(0);

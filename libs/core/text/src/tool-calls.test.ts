@@ -66,6 +66,13 @@ describe('ToolCallParser', () => {
     );
   });
 
+  test('a closing mark that comes in pieces ends the call', () => {
+    const text = 'a <tool_call>{"name": "f", "arguments": {}}</tool_call> b';
+    for (let cut = 1; cut < text.length; cut++) {
+      expect(parse('tagged', [text.slice(0, cut), text.slice(cut)]).text).toBe('a  b');
+    }
+  });
+
   test('arguments go out before the call is whole', () => {
     const parser = new ToolCallParser('forced');
     expect(parser.push('{"name": "look", "arguments": {"a": 1, ')).toEqual([

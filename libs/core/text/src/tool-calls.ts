@@ -58,7 +58,7 @@ export class ToolCallParser {
 
   #inCall(text: string, events: ToolEvent[]): string {
     const call = this.#call as CallReader;
-    const used = call.read(text);
+    const used = call.isWhole ? 0 : call.read(text);
     const made = call.take();
     if (made.some(({ kind }) => kind === 'call')) this.#calls++;
     events.push(...made);

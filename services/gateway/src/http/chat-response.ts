@@ -44,10 +44,9 @@ function finishReason({ reason }: Finished, tools: ToolAnswer | undefined): stri
   return reason === 'stop' && tools?.hasCalls === true ? 'tool_calls' : reason;
 }
 
-/** `chat.completion.chunk`, https://platform.openai.com/docs/api-reference/chat-streaming */
-export function chatChunk(head: ResponseHead, choices: readonly object[], more: object = {}): object {
-  const { id, created, model } = head;
-  return { id, object: 'chat.completion.chunk', created, model: model.name, choices, ...more };
+/** Fields of every `chat.completion.chunk`, https://platform.openai.com/docs/api-reference/chat-streaming */
+export function chatChunk({ id, created, model }: ResponseHead): object {
+  return { id, object: 'chat.completion.chunk', created, model: model.name };
 }
 
 /** The choice of a chunk for one event of one answer. */

@@ -6,20 +6,11 @@ import type { ModelTable } from '../models/model-table.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
 import { ChatBody, grammarOf, messagesOf, parseBody, samplingOf, stopsOf } from './chat-request.js';
-import {
-  chatChunk,
-  chatCompletion,
-  chunkChoice,
-  type ResponseHead,
-  serverTiming,
-  timelineOf,
-  usageOf,
-} from './chat-response.js';
-import { collect, type Finished } from './collect.js';
-import { errorBody } from './error-body.js';
-import { EventStream } from './event-stream.js';
+import { chatChunk, chatCompletion, chunkChoice, type ResponseHead, serverTiming } from './chat-response.js';
+import { collect } from './collect.js';
 import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
-import { ToolAnswer, type ToolUse, toolUseOf } from './tools.js';
+import { streamChoices } from './stream-choices.js';
+import { ToolAnswers, type ToolUse, toolUseOf } from './tools.js';
 
 /** Runs one answer. The pipeline, with whatever is counted around it. */
 export type Generate = (request: GenerationRequest, signal: AbortSignal) => AsyncGenerator<AnswerEvent>;
@@ -58,8 +49,10 @@ export async function chatCompletions(
   };
   const events = mergeAnswers(requests.map((request) => generate(request, signal)));
   if (body.stream === true) {
-    await stream(head, events, { response, includeUsage: body.stream_options?.include_usage ?? false });
-    return;
+    const shape = { id: head.id, envelope: chatChunk(head), includeUsage: body.stream_options?.include_usage ?? false };
+    const tools = new ToolAnswers(head.toolMode);
+    const choiceOf = (event: ChoiceEvent) => chunkChoice(head, event, tools.of(event.index));
+    return streamChoices(events, { ...shape, choiceOf }, response);
   }
   const choices = await collect(events, requests.length);
   const first = choices[0]?.finished.timeline;
@@ -94,42 +87,4 @@ function requestsOf(body: ChatBody, model: ServedModel, toolUse: ToolUse | undef
     ...(tokensMax === undefined ? {} : { tokensMax }),
     stop: stopsOf(body),
   }));
-}
-
-/** Headers wait for the first token, so that they can say how long it took; from then on errors are events. */
-async function stream(
-  head: ResponseHead,
-  events: AsyncGenerator<ChoiceEvent>,
-  { response, includeUsage }: { response: Response; includeUsage: boolean },
-): Promise<void> {
-  const opening: ChoiceEvent[] = [];
-  let out: EventStream | undefined;
-  const finished: Finished[] = [];
-  const usage = includeUsage ? { usage: null } : {};
-  const { toolMode } = head;
-  const toolAnswers = new Map<number, ToolAnswer>();
-  try {
-    for await (const choiceEvent of events) {
-      const { index, event } = choiceEvent;
-      opening.push(choiceEvent);
-      if (event.kind === 'accepted') continue;
-      if (event.kind === 'finished') finished.push(event);
-      out ??= new EventStream(response, { 'x-request-id': head.id });
-      for (const ready of opening.splice(0)) {
-        if (toolMode !== undefined && !toolAnswers.has(ready.index)) {
-          toolAnswers.set(ready.index, new ToolAnswer(toolMode));
-        }
-        const choice = chunkChoice(head, ready, toolAnswers.get(ready.index));
-        const tercet = ready.event.kind === 'finished' && index === 0 ? { tercet: timelineOf(ready.event) } : {};
-        if (choice !== undefined) await out.send(chatChunk(head, [choice], { ...usage, ...tercet }));
-      }
-    }
-    if (includeUsage) await out?.send(chatChunk(head, [], { usage: usageOf(finished.map((event) => event.usage)) }));
-    await out?.send('[DONE]');
-    out?.end();
-  } catch (error) {
-    if (out === undefined) throw error;
-    await out.send(errorBody(error, head.id).body);
-    out.end();
-  }
 }

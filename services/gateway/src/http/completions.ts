@@ -2,14 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { TercetError, type wire } from '@tercet/contracts';
 import { z } from 'zod';
 import type { ServedModel } from '../models/served-model.js';
-import type { AnswerEvent, GenerationRequest, PromptSource } from '../pipeline/request.js';
+import type { GenerationRequest, PromptSource } from '../pipeline/request.js';
 import type { ChatOptions, Exchange } from './chat.js';
 import { inertFields, parseBody, samplingFields, samplingOf, stopsOf } from './chat-request.js';
 import { serverTiming, timelineOf, usageOf } from './chat-response.js';
-import { type CollectedChoice, collect, type Finished } from './collect.js';
-import { errorBody } from './error-body.js';
-import { EventStream } from './event-stream.js';
+import { type CollectedChoice, collect } from './collect.js';
 import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
+import { streamChoices } from './stream-choices.js';
 
 const Tokens = z.array(z.int().min(0)).min(1);
 
@@ -42,8 +41,8 @@ export async function completions(
   const events = mergeAnswers(requests.map((request) => generate(request, signal)));
   if (body.stream === true) {
     const includeUsage = body.stream_options?.include_usage ?? false;
-    await stream(head, events, { stream: () => new EventStream(response, { 'x-request-id': head.id }), includeUsage });
-    return;
+    const shape = { id: head.id, envelope: envelope(head), includeUsage, choiceOf: choiceChunk };
+    return streamChoices(events, shape, response);
   }
   const choices = await collect(events, requests.length);
   const first = choices[0]?.finished.timeline;
@@ -120,34 +119,7 @@ function logprobsOf(tokens: readonly wire.SampledToken[], { tokenizer }: ServedM
   };
 }
 
-async function stream(
-  head: Head,
-  events: AsyncGenerator<ChoiceEvent>,
-  to: { stream: () => EventStream; includeUsage: boolean },
-): Promise<void> {
-  let out: EventStream | undefined;
-  const finished: Finished[] = [];
-  try {
-    for await (const { index, event } of events) {
-      const choice = chunkOf(index, event);
-      if (event.kind === 'finished') finished.push(event);
-      if (choice === undefined) continue;
-      out ??= to.stream();
-      const tercet = event.kind === 'finished' && index === 0 ? { tercet: timelineOf(event) } : {};
-      await out.send({ ...envelope(head), choices: [choice], ...tercet });
-    }
-    const usage = usageOf(finished.map((event) => event.usage));
-    if (to.includeUsage) await out?.send({ ...envelope(head), choices: [], usage });
-    await out?.send('[DONE]');
-    out?.end();
-  } catch (error) {
-    if (out === undefined) throw error;
-    await out.send(errorBody(error, head.id).body);
-    out.end();
-  }
-}
-
-function chunkOf(index: number, event: AnswerEvent): object | undefined {
+function choiceChunk({ index, event }: ChoiceEvent): object | undefined {
   if (event.kind === 'accepted') return undefined;
   if (event.kind === 'token') return { index, text: event.text, logprobs: null, finish_reason: null };
   return { index, text: event.text, logprobs: null, finish_reason: event.reason };

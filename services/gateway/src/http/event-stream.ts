@@ -19,7 +19,9 @@ export class EventStream {
     });
   }
 
-  async send(data: object | '[DONE]', event?: string): Promise<void> {
+  /** Nothing is sent for `undefined`. */
+  async send(data: object | '[DONE]' | undefined, event?: string): Promise<void> {
+    if (data === undefined) return;
     const name = event === undefined ? '' : `event: ${event}\n`;
     await this.#write(`${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`);
   }

@@ -99,6 +99,23 @@ export class ToolAnswer {
   }
 }
 
+/** One {@link ToolAnswer} for each choice of a streamed response, where tools may be called. */
+export class ToolAnswers {
+  readonly #mode: ToolUse['mode'] | undefined;
+  readonly #answers = new Map<number, ToolAnswer>();
+
+  constructor(mode: ToolUse['mode'] | undefined) {
+    this.#mode = mode;
+  }
+
+  of(index: number): ToolAnswer | undefined {
+    if (this.#mode === undefined) return undefined;
+    const answer = this.#answers.get(index) ?? new ToolAnswer(this.#mode);
+    this.#answers.set(index, answer);
+    return answer;
+  }
+}
+
 type ToolShape = z.infer<typeof Tool>;
 
 function callSchema(tools: readonly ToolShape[]): object {

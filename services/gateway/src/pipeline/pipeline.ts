@@ -180,10 +180,11 @@ class Course<Pod> {
         return undefined;
       case 'token': {
         const { token } = event;
+        const isFirst = !this.stopwatch.hasFirstToken;
         this.stopwatch.token(event.prefill);
         const { text, stopped } = this.answer.push(token);
         this.stopped = stopped;
-        return { kind: 'token', text, token };
+        return { kind: 'token', text, token, ...(isFirst ? { ttft: this.stopwatch.times(1) } : {}) };
       }
       case 'finished':
         return this.finish(event.reason);

@@ -59,7 +59,13 @@ export interface Timeline {
 
 export type AnswerEvent =
   | { readonly kind: 'accepted'; readonly promptTokens: number }
-  | { readonly kind: 'token'; readonly text: string; readonly token: wire.SampledToken }
+  | {
+      readonly kind: 'token';
+      readonly text: string;
+      readonly token: wire.SampledToken;
+      /** With the first token: how long it took. */
+      readonly ttft?: Pick<Timeline, 'ttftMs' | 'parts'>;
+    }
   | {
       readonly kind: 'finished';
       readonly reason: 'stop' | 'length';

@@ -1,5 +1,5 @@
 export { EmbeddedEngine } from './embedded-engine.js';
 export { FakeBackend, type FakeBackendOptions } from './fake-backend.js';
-export { greedySampler } from './greedy-sampler.js';
+export { greedySampler, greedySampling } from './greedy-sampler.js';
 export type { AcquireCores, CoreGrant, CoreNeed, EmbeddedEngineOptions, EngineLimits } from './options.js';
 export type { Sampler, SamplerContext, SamplerFactory } from './sampler.js';

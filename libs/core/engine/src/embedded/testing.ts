@@ -2,23 +2,12 @@ import { ManualClock } from '@tercet/base';
 import type { DecodeTask, KvExport, MediaRows, PrefillTask, SamplingParams } from '../stage-engine.js';
 import { EmbeddedEngine } from './embedded-engine.js';
 import { FakeBackend, type FakeBackendOptions } from './fake-backend.js';
-import { greedySampler } from './greedy-sampler.js';
+import { greedySampler, greedySampling } from './greedy-sampler.js';
 import type { EmbeddedEngineOptions, EngineLimits } from './options.js';
 
 export const never = new AbortController().signal;
 
-export const greedy: SamplingParams = {
-  temperature: 0,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  logitBias: new Map(),
-  seed: 1n,
-  ignoreEos: false,
-};
+export const greedy: SamplingParams = { ...greedySampling, seed: 1n };
 
 export const smallLimits: EngineLimits = {
   stepTokensMax: 40,

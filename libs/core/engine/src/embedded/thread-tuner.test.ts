@@ -28,7 +28,7 @@ describe('ThreadTuner', () => {
     run(tuner, 100, (threads) => 12 / threads);
     const contended = run(tuner, 200, (threads) => (threads === 1 ? 14 : 60));
     expect(contended.get(1)).toBeGreaterThan(170);
-    run(tuner, 3000, (threads) => 12 / threads);
+    run(tuner, 6000, (threads) => 12 / threads);
     const free = run(tuner, 100, (threads) => 12 / threads);
     expect(free.get(4)).toBeGreaterThan(80);
   });
@@ -36,6 +36,19 @@ describe('ThreadTuner', () => {
   test('what is much slower is tried rarely', () => {
     const used = run(new ThreadTuner(), 2000, (threads) => (threads === 1 ? 1 : 20));
     expect(used.get(1)).toBeGreaterThan(1980);
+  });
+
+  test('noise of a single thread does not make it try more of them', () => {
+    const random = new Prng(3);
+    const tuner = new ThreadTuner();
+    const noisy = (threads: number) => (threads === 1 ? 2 * (random.nextFloat() < 0.1 ? 5 : 1) : 400);
+    expect(run(tuner, 2000, noisy).get(1)).toBeGreaterThan(1990);
+  });
+
+  test('a size that is new begins with what was best for the others', () => {
+    const tuner = new ThreadTuner();
+    run(tuner, 50, (threads) => (threads === 1 ? 1 : 20));
+    expect(tuner.choose({ kind: 'prefill', tokens: 100 }, 4)).toBe(1);
   });
 
   test('one core leaves no choice', () => {

@@ -18,28 +18,31 @@ interface SizeClass {
 }
 
 const newestWeight = 0.25;
-const probeEvery = { min: 16, max: 1024 };
-/** A step so much slower than usual says that somebody else computes: the other choices are tried soon. */
+const probeAfter = { first: 16, max: 1 << 16 };
+/** Trying what is slower may cost a fiftieth of the time. */
+const probeShare = 50;
+/** A step so much slower than usual says that somebody else computes: fewer threads are tried soon. */
 const contendedFactor = 1.6;
 
 /**
  * Chooses how many threads a step uses, by what earlier steps of its size took. More threads than free cores collapse:
  * ggml's threads wait for each other at barriers, and one that the system took off its core holds up all. Nobody tells
- * a process that others compute, so the times themselves must; what is slower is tried again ever more rarely.
+ * a process that others compute, so the times themselves must; what is slower is tried again ever more rarely. A size
+ * that is new begins with what was best for the others.
  */
 export class ThreadTuner {
   readonly #classes = new Map<string, SizeClass>();
+  #favoured: number | undefined;
 
   /** @param threadsMax cores that the step may have at most */
   choose(size: StepSize, threadsMax: number): number {
     const choices = choicesUpTo(threadsMax);
-    const sizeClass = this.#class(size);
-    const untried = choices.findLast((threads) => !sizeClass.byThreads.has(threads));
-    if (untried !== undefined) return untried;
-    const best = this.#best(sizeClass, choices);
-    if (sizeClass.untilProbe > 0 || choices.length === 1) return best;
+    const { byThreads, untilProbe } = this.#class(size);
+    if (byThreads.size === 0) return Math.min(this.#favoured ?? threadsMax, threadsMax);
+    const best = this.#best(byThreads, choices);
+    if (choices.length === 1 || (untilProbe > 0 && this.#favoured !== undefined)) return best;
+    const steps = (threads: number) => byThreads.get(threads)?.steps ?? 0;
     const others = choices.filter((threads) => threads !== best);
-    const steps = (threads: number) => sizeClass.byThreads.get(threads)?.steps ?? 0;
     return others.toSorted((a, b) => steps(a) - steps(b))[0] ?? best;
   }
 
@@ -48,29 +51,27 @@ export class ThreadTuner {
     const sizeClass = this.#class(size);
     const { byThreads } = sizeClass;
     const msPerToken = ms / Math.max(1, size.tokens);
-    const known = byThreads.get(threads);
-    if (known === undefined) {
-      byThreads.set(threads, { msPerToken, steps: 1 });
-      return;
-    }
-    const best = this.#best(sizeClass, [...byThreads.keys()]);
-    const contended = threads === best && msPerToken > contendedFactor * known.msPerToken;
+    const known = byThreads.get(threads) ?? { msPerToken, steps: 0 };
+    const contended = msPerToken > contendedFactor * known.msPerToken;
     known.msPerToken += newestWeight * (msPerToken - known.msPerToken);
     known.steps++;
+    byThreads.set(threads, known);
+    const best = this.#best(byThreads, [...byThreads.keys()]);
+    if (byThreads.size > 1) this.#favoured = best;
     if (threads !== best) {
-      const slower = known.msPerToken / (byThreads.get(best)?.msPerToken ?? known.msPerToken);
-      sizeClass.untilProbe = Math.min(probeEvery.max, Math.round(probeEvery.min * Math.max(1, slower) ** 2));
-    } else if (contended) sizeClass.untilProbe = 0;
+      const slower = known.msPerToken / (byThreads.get(best) as Measured).msPerToken;
+      sizeClass.untilProbe = Math.min(probeAfter.max, Math.round(probeShare * slower));
+    } else if (contended && best > 1) sizeClass.untilProbe = 0;
     else sizeClass.untilProbe--;
   }
 
-  #best({ byThreads }: SizeClass, choices: readonly number[]): number {
-    let best = choices[0] ?? 1;
+  #best(byThreads: SizeClass['byThreads'], choices: readonly number[]): number {
+    let best: number | undefined;
     for (const threads of choices) {
       const time = byThreads.get(threads)?.msPerToken ?? Number.POSITIVE_INFINITY;
-      if (time < (byThreads.get(best)?.msPerToken ?? Number.POSITIVE_INFINITY)) best = threads;
+      if (best === undefined || time < (byThreads.get(best)?.msPerToken ?? Number.POSITIVE_INFINITY)) best = threads;
     }
-    return best;
+    return best ?? 1;
   }
 
   /** Sizes within a factor of two share their measurements: at most a dozen classes of each kind. */
@@ -78,7 +79,7 @@ export class ThreadTuner {
     const key = `${kind} ${Math.floor(Math.log2(Math.max(1, tokens)))}`;
     let found = this.#classes.get(key);
     if (found === undefined) {
-      found = { byThreads: new Map(), untilProbe: probeEvery.min };
+      found = { byThreads: new Map(), untilProbe: probeAfter.first };
       this.#classes.set(key, found);
     }
     return found;

@@ -1,20 +1,10 @@
+import { greedySampling } from '../embedded/greedy-sampler.js';
 import type { SamplerContext } from '../embedded/sampler.js';
 import type { SamplingParams } from '../stage-engine.js';
 import type { SamplerVocabulary } from './sampler-factory.js';
 import type { Truncation } from './truncation.js';
 
-export const plain: SamplingParams = {
-  temperature: 1,
-  topK: 0,
-  topP: 1,
-  minP: 0,
-  repetitionPenalty: 1,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  logitBias: new Map(),
-  seed: 1n,
-  ignoreEos: false,
-};
+export const plain: SamplingParams = { ...greedySampling, temperature: 1, seed: 1n };
 
 export function contextOf(sampling: Partial<SamplingParams>, text: Partial<SamplerContext> = {}): SamplerContext {
   return { tokenIds: new Uint32Array(0), generatedTokens: 0, ...text, sampling: { ...plain, ...sampling } };
