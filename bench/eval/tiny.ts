@@ -19,7 +19,8 @@ const order = ['color', 'shape', 'count', 'relation', 'digits', 'digitEach', 'wo
 
 /**
  * Options: `--url URL` asks a running gateway instead of the engine, `--model NAME` its model, `--folder DIR` where
- * the two GGUF files are, `--threads N`, `--every N` only each Nth question, `--wrong` prints wrong answers, `--answers FILE` writes all.
+ * the two GGUF files are, `--threads N`, `--every N` only each Nth question, `--wrong` prints wrong answers, `--answers
+ * FILE` writes all.
  */
 export async function run({ arguments: given, say }: BenchOptions): Promise<BenchResult> {
   const { values } = parseArgs({
