@@ -6,6 +6,7 @@ import { cpus, totalmem } from 'node:os';
 import type { BenchResult, BenchSuite } from './suite.js';
 
 const suites: Record<string, () => Promise<BenchSuite>> = {
+  engine: () => import('./engine/engine.js'),
   transfer: () => import('./serving/transfer.js'),
   serving: () => import('./serving/serving.js'),
   'eval:tiny': () => import('./eval/tiny.js'),

@@ -15,6 +15,8 @@ export interface EngineShape {
   readonly cores: number;
   readonly contextTokensMax: number;
   readonly slots: number;
+  /** Longest chunk of a prompt; that of a stage process by default. */
+  readonly chunkTokens?: number;
 }
 
 const greedy = { ...greedySampling, ignoreEos: true };
@@ -33,8 +35,7 @@ export class BareEngine implements AsyncDisposable {
   }
 
   /** The same limits as a stage process has by default. */
-  static open(model: ResolvedModel, { cores, contextTokensMax, slots }: EngineShape): BareEngine {
-    const chunkTokens = 256;
+  static open(model: ResolvedModel, { cores, contextTokensMax, slots, chunkTokens = 256 }: EngineShape): BareEngine {
     const backend = GgmlBackend.open({
       modelName: model.name,
       modelPath: model.model,
@@ -71,9 +72,7 @@ export class BareEngine implements AsyncDisposable {
   async generate({ prompt, outputTokens }: GenerationTask): Promise<Generation> {
     this.#requests++;
     const sentMs = performance.now();
-    const bos = this.#tokenizer.bosTokenId;
-    const text = this.#tokenizer.encode([{ text: prompt, trusted: false }]);
-    const tokenIds = Uint32Array.from(bos === undefined ? text : [bos, ...text]);
+    const tokenIds = Uint32Array.from(typeof prompt === 'string' ? this.#idsOf(prompt) : prompt);
     const task = { requestId: `bare-${this.#requests}`, tokenIds, generatedTokens: 0, sampling: greedy };
     const tokensMs: number[] = [];
     let session: Promise<DecodeSession> | undefined;
@@ -94,6 +93,12 @@ export class BareEngine implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#engine[Symbol.asyncDispose]();
+  }
+
+  #idsOf(text: string): number[] {
+    const { bosTokenId } = this.#tokenizer;
+    const ids = this.#tokenizer.encode([{ text, trusted: false }]);
+    return bosTokenId === undefined ? ids : [bosTokenId, ...ids];
   }
 
   /** Reserves a slot while the prompt computes, and copies each layer as it is done. */

@@ -9,7 +9,8 @@ export interface Generation {
 
 /** What is asked of every system: so many tokens, greedy, whatever the text says. */
 export interface GenerationTask {
-  readonly prompt: string;
+  /** Text, or token ids as they are. */
+  readonly prompt: string | readonly number[];
   readonly outputTokens: number;
 }
 

@@ -1,15 +1,14 @@
 // llama.cpp's own server from the source that npm `node-llama-cpp` carries: the version whose libraries our engine
 // calls. Built once, outside the repository, for the processor of this machine.
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
-import { availableParallelism, homedir } from 'node:os';
+import { existsSync, mkdirSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { benchCache, llamaSource, sourcePackage } from '../llama-source.js';
 import type { EngineShape } from './bare-engine.js';
 import { freePort } from './whole-system.js';
 
-const sourcePackage = { name: 'node-llama-cpp', version: '3.22.1' };
-const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tercet', 'bench');
 const startTimeoutMs = 60_000;
 
 export type Built =
@@ -18,13 +17,13 @@ export type Built =
 
 /** @param source a checkout to build from; default is the bundle of the npm package */
 export function buildLlamaServer(options: { source?: string; say: (line: string) => void }): Built {
-  const folder = join(cache, 'llama-server');
+  const folder = join(benchCache, 'llama-server');
   const path = join(folder, 'bin', 'llama-server');
   if (!existsSync(path)) {
     const absent = ['cmake', 'c++', 'git', 'nice'].filter((tool) => spawnSync('which', [tool]).status !== 0);
     if (absent.length > 0) return { kind: 'missing', reason: `not on this machine: ${absent.join(', ')}` };
     try {
-      build(folder, options.source ?? sourceFromPackage(options.say), options.say);
+      build(folder, options.source ?? llamaSource(options.say), options.say);
     } catch (error) {
       return { kind: 'missing', reason: `it could not be built: ${(error as Error).message}` };
     }
@@ -32,21 +31,6 @@ export function buildLlamaServer(options: { source?: string; say: (line: string)
   const asked = spawnSync(path, ['--version'], { encoding: 'utf8' });
   const version = /version: .*/.exec(`${asked.stdout}${asked.stderr}`)?.[0] ?? 'unknown version';
   return { kind: 'built', path, version: `${version}, npm ${sourcePackage.name} ${sourcePackage.version}` };
-}
-
-/** The checkout of the bundle in the npm package. */
-function sourceFromPackage(say: (line: string) => void): string {
-  const source = join(cache, `llama.cpp-${sourcePackage.version}`);
-  if (existsSync(source)) return source;
-  mkdirSync(cache, { recursive: true });
-  const name = `${sourcePackage.name}@${sourcePackage.version}`;
-  say(`fetching the source of llama.cpp from npm ${name} …`);
-  const [tarball = ''] = execFileSync('npm', ['pack', '--silent', name], { cwd: cache, encoding: 'utf8' }).split('\n');
-  execFileSync('tar', ['-xzf', tarball, 'package/llama/gitRelease.bundle'], { cwd: cache });
-  execFileSync('git', ['clone', '--quiet', 'package/llama/gitRelease.bundle', `${source}.part`], { cwd: cache });
-  for (const left of [tarball, 'package']) rmSync(join(cache, left), { recursive: true, force: true });
-  renameSync(`${source}.part`, source);
-  return source;
 }
 
 function build(folder: string, source: string, say: (line: string) => void): void {

@@ -1,2 +1,2 @@
 export { GgmlBackend, type GgmlBackendOptions } from './ggml-backend.js';
-export { expectedGgml } from './library.js';
+export { expectedGgml, libraryFolder } from './library.js';

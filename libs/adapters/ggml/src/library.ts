@@ -38,7 +38,8 @@ export function openLibraries(): GgmlLibraries {
   return { folder, base, ggml };
 }
 
-function libraryFolder(): string {
+/** Folder of the pinned libraries for this machine. @throws engine_incompatible */
+export function libraryFolder(): string {
   const name = platformPackages[`${process.platform}-${process.arch}`];
   if (name === undefined) {
     throw new TercetError('engine_incompatible', { platform: `${process.platform}-${process.arch}` });

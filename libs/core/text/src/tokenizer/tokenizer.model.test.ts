@@ -14,7 +14,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const corpus = JSON.parse(readFileSync(here('../testdata/corpus.json'), 'utf8')) as string[];
 const models = [
   { name: 'tiny', kind: 'byte-level BPE', path: here('../../../../../models/tiny/tercet-tiny.gguf') },
-  { name: 'gemma', kind: 'SentencePiece BPE', path: pulled('gemma-3-270m-it-Q4_K_M.gguf') },
+  { name: 'gemma', kind: 'SentencePiece BPE', path: pulled('gemma-3-270m-it/gemma-3-270m-it-Q4_K_M.gguf') },
 ];
 
 for (const { name, kind, path } of models) {
