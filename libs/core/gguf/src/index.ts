@@ -1,2 +1,3 @@
 export { Gguf, readGguf } from './read-gguf.js';
 export { type ByteSource, type GgufTensor, type GgufValue, ggmlTypes } from './types.js';
+export { type GgufContent, type GgufWeights, writeGguf } from './write-gguf.js';

@@ -28,6 +28,25 @@ export class Gguf {
     return value;
   }
 
+  /** A whole number of 1 to `max`. @throws model_file_invalid when the key is absent or anything else */
+  requireCount(key: string, max: number): number {
+    const value = this.requireNumber(key);
+    if (!Number.isInteger(value) || value < 1 || value > max) throw invalid('count cannot be', { key, value, max });
+    return value;
+  }
+
+  /** As {@link requireCount}, with a value for an absent key. */
+  countOr(key: string, fallback: number, max: number): number {
+    return this.metadata.has(key) ? this.requireCount(key, max) : fallback;
+  }
+
+  /** A finite number greater than 0, or the fallback for an absent key. @throws model_file_invalid for anything else */
+  positiveOr(key: string, fallback: number): number {
+    const value = this.metadata.has(key) ? this.requireNumber(key) : fallback;
+    if (!Number.isFinite(value) || value <= 0) throw invalid('number must be positive', { key, value });
+    return value;
+  }
+
   numberOr(key: string, fallback: number): number {
     const value = this.metadata.get(key);
     return typeof value === 'number' ? value : fallback;
@@ -86,8 +105,8 @@ function tensorHeader(cursor: Cursor): TensorHeader {
 
 function alignmentOf(metadata: ReadonlyMap<string, GgufValue>): number {
   const alignment = metadata.get('general.alignment') ?? 32;
-  if (typeof alignment !== 'number' || alignment < 1 || alignment > 65_536 || (alignment & (alignment - 1)) !== 0) {
-    throw invalid('alignment must be a power of two');
+  if (typeof alignment !== 'number' || alignment < 8 || alignment > 65_536 || (alignment & (alignment - 1)) !== 0) {
+    throw invalid('alignment must be a power of two from 8');
   }
   return alignment;
 }
