@@ -1,3 +1,4 @@
+import { TercetError } from '@tercet/contracts';
 import type { Gguf } from '@tercet/gguf';
 import type { Tensor, TensorOps } from '../tensor-ops.js';
 
@@ -44,23 +45,33 @@ export interface DecoderFamily {
   head(ops: TensorOps, x: Tensor): Tensor;
 }
 
+/** Beyond every model of these families; a file that says more lies. */
+const limits = { width: 65_536, heads: 1_024, layers: 1_024, headDim: 1_024, context: 2 ** 24 };
+
 /** Sizes under the keys that all decoder architectures share, `<architecture>.…`. @throws model_file_invalid */
 export function decoderShape(gguf: Gguf): DecoderShape {
   const architecture = gguf.requireString('general.architecture');
   const key = (name: string) => `${architecture}.${name}`;
-  const width = gguf.requireNumber(key('embedding_length'));
-  const headCount = gguf.requireNumber(key('attention.head_count'));
-  return {
+  const width = gguf.requireCount(key('embedding_length'), limits.width);
+  const headCount = gguf.requireCount(key('attention.head_count'), limits.heads);
+  const shape = {
     architecture,
     width,
     headCount,
-    layerCount: gguf.requireNumber(key('block_count')),
-    kvHeadCount: gguf.numberOr(key('attention.head_count_kv'), headCount),
-    headDim: gguf.numberOr(key('attention.key_length'), width / headCount),
-    feedForward: gguf.requireNumber(key('feed_forward_length')),
+    layerCount: gguf.requireCount(key('block_count'), limits.layers),
+    kvHeadCount: gguf.countOr(key('attention.head_count_kv'), headCount, limits.heads),
+    headDim: gguf.countOr(key('attention.key_length'), width / headCount, limits.headDim),
+    feedForward: gguf.requireCount(key('feed_forward_length'), limits.width * 8),
     vocabSize: gguf.tensors.get('token_embd.weight')?.shape[1] ?? 0,
-    contextTokensMax: gguf.requireNumber(key('context_length')),
-    normEps: gguf.requireNumber(key('attention.layer_norm_rms_epsilon')),
-    ropeBase: gguf.numberOr(key('rope.freq_base'), 10_000),
+    contextTokensMax: gguf.requireCount(key('context_length'), limits.context),
+    normEps: gguf.positiveOr(key('attention.layer_norm_rms_epsilon'), 1e-5),
+    ropeBase: gguf.positiveOr(key('rope.freq_base'), 10_000),
   };
+  const { headDim, kvHeadCount, vocabSize } = shape;
+  // A single head would have a single row of queries, whose attention depends on the number of threads.
+  if (headDim % 2 !== 0 || headCount % kvHeadCount !== 0 || headCount < 2 || vocabSize < 1) {
+    const sizes = { headDim, headCount, kvHeadCount, vocabSize };
+    throw new TercetError('model_file_invalid', { reason: 'heads or vocabulary cannot be', ...sizes });
+  }
+  return shape;
 }

@@ -4,21 +4,21 @@ import { type Attention, type DecoderFamily, decoderShape } from './decoder-fami
 
 /**
  * Gemma 3, text: blocks with norms before and after attention and feed-forward, normed queries and keys, and five
- * layers
- * with a sliding window to each one that sees everything. Windowed layers rotate with base 10,000, the others with the
- * base of the file. Embeddings are scaled by sqrt(width). Norm weights already contain the "+ 1" of the paper's code.
+ * layers with a sliding window to each one that sees everything. Windowed layers rotate with base 10,000, the others
+ * with the base of the file. Embeddings are scaled by sqrt(width). Norm weights already contain the "+ 1" of the
+ * paper's code.
  *
- *     x ─ norm ─ q,k,v ─ norm(q),norm(k) ─ rope ─ attention ─ o ─ norm ─(+ x)─ norm ─ gelu(gate) · up ─ down ─ norm
- * ─(+)─
+ *     x ─ norm ─ q,k,v ─ norm(q),norm(k) ─ rope ─ attention ─ o ─ norm ─(+ x)
+ *       ─ norm ─ gelu(gate) · up ─ down ─ norm ─(+)─
  *
  * @see Gemma Team 2025, arXiv:2503.19786, section 2
  */
 export function gemma3(gguf: Gguf): DecoderFamily {
   const shape = decoderShape(gguf);
   const { width, headDim, headCount, kvHeadCount, feedForward, vocabSize, normEps } = shape;
-  const window = gguf.requireNumber('gemma3.attention.sliding_window');
-  const windowedBase = gguf.numberOr('gemma3.rope.freq_base_swa', 10_000);
-  const scaling = 1 / gguf.numberOr('gemma3.rope.scaling.factor', 1);
+  const window = gguf.requireCount('gemma3.attention.sliding_window', 2 ** 24);
+  const windowedBase = gguf.positiveOr('gemma3.rope.freq_base_swa', 10_000);
+  const scaling = 1 / gguf.positiveOr('gemma3.rope.scaling.factor', 1);
   const isWindowed = (layer: number) => layer % 6 !== 5;
   const norm = (ops: TensorOps, x: Tensor, name: string, size = width) =>
     ops.mul(ops.rmsNorm(x, normEps), ops.weight(`${name}.weight`, [size]));

@@ -1,3 +1,4 @@
+import { TercetError } from '@tercet/contracts';
 import type { Gguf } from '@tercet/gguf';
 import type { Tensor, TensorOps } from '../tensor-ops.js';
 
@@ -91,23 +92,35 @@ export function smolvlmVision(gguf: Gguf): VisionFamily {
 }
 
 function visionShape(gguf: Gguf): VisionShape {
-  const number = (key: string) => gguf.requireNumber(`clip.vision.${key}`);
-  const tileSize = number('image_size');
-  const patchSize = number('patch_size');
-  const shuffle = number('projector.scale_factor');
+  const count = (key: string, max: number) => gguf.requireCount(`clip.vision.${key}`, max);
+  const tileSize = count('image_size', 4_096);
+  const patchSize = count('patch_size', 512);
+  const shuffle = count('projector.scale_factor', 64);
   const side = tileSize / patchSize / shuffle;
-  return {
+  const shape = {
     tileSize,
     patchSize,
     shuffle,
-    width: number('embedding_length'),
-    layerCount: number('block_count'),
-    headCount: number('attention.head_count'),
-    feedForward: number('feed_forward_length'),
-    normEps: number('attention.layer_norm_epsilon'),
-    projectionDim: number('projection_dim'),
+    width: count('embedding_length', 65_536),
+    layerCount: count('block_count', 1_024),
+    headCount: count('attention.head_count', 1_024),
+    feedForward: count('feed_forward_length', 2 ** 20),
+    normEps: gguf.positiveOr('clip.vision.attention.layer_norm_epsilon', 1e-6),
+    projectionDim: count('projection_dim', 65_536),
     tokensPerTile: side * side,
-    mean: gguf.requireArray('clip.vision.image_mean').map(Number),
-    std: gguf.requireArray('clip.vision.image_std').map(Number),
+    mean: channels(gguf, 'clip.vision.image_mean'),
+    std: channels(gguf, 'clip.vision.image_std'),
   };
+  if (!Number.isInteger(side) || shape.width % shape.headCount !== 0 || shape.std.some((value) => value <= 0)) {
+    const { width, headCount } = shape;
+    const sizes = { tileSize, patchSize, shuffle, width, headCount };
+    throw new TercetError('model_file_invalid', { reason: 'sizes of the vision tower cannot be', ...sizes });
+  }
+  return shape;
+}
+
+function channels(gguf: Gguf, key: string): number[] {
+  const values = gguf.requireArray(key).map(Number);
+  if (values.length === 3 && values.every(Number.isFinite)) return values;
+  throw new TercetError('model_file_invalid', { reason: 'three numbers are wanted', key });
 }
