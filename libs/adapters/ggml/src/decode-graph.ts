@@ -151,24 +151,13 @@ class DecodeGraph {
         for (let row = 0; row < rows; row++) {
           const k = this.#window(keyRows, { layer, part: 'k', row });
           const v = this.#window(valueRows, { layer, part: 'v', row });
-          const one = this.#attendOne(this.#rowOf(qkv.q, row), { k, v, mask: masks[row] as Node, scale });
+          const of = { k, v, mask: masks[row] as Node, scale };
+          const one = this.#parts.token.attend(this.graph, this.#rowOf(qkv.q, row), of);
           mixed = mixed === undefined ? one : this.graph.stack(mixed, one);
         }
         return this.graph.reshape(mixed as Tensor, headDim * headCount, rows);
       },
     };
-  }
-
-  /**
-   * Attention of one token. The heads that share a KV head stand as rows, so that the kernel takes the path for several
-   * rows, whose sums do not depend on the number of threads.
-   */
-  #attendOne(q: Tensor, { k, v, mask, scale }: { k: Node; v: Node; mask: Node; scale: number }): Tensor {
-    const { headDim, headCount, kvHeadCount } = this.#parts.family.shape;
-    const group = headCount / kvHeadCount;
-    const mixed = this.graph.attention(this.graph.reshape(q, headDim, group, kvHeadCount), k, v, mask, scale);
-    const ordered = this.graph.contiguous(this.graph.permute(mixed, [0, 2, 1, 3]));
-    return this.graph.reshape(ordered, headDim * headCount, 1);
   }
 
   #rowOf(q: Tensor, row: number): Tensor {
@@ -179,18 +168,18 @@ class DecodeGraph {
   }
 
   #window(rows: Node, place: { layer: number; part: 'k' | 'v'; row: number }): Node {
-    const node = this.#parts.arena.window(this.graph, rows, this.#keys, 0);
+    const { token, arena } = this.#parts;
+    const node = token.window(arena, this.graph, { rows, keys: this.#keys, slot: 0 });
     this.#windows.push({ node, ...place });
     return node;
   }
 
-  /** One mask of [keys, heads per KV head] for each row and window size. */
+  /** One mask of [keys, rows of queries] for each row and window size. */
   #maskNodes(known: Map<number, Node[]>, window: number, rows: number): Node[] {
     const found = known.get(window);
     if (found !== undefined) return found;
-    const { headCount, kvHeadCount } = this.#parts.family.shape;
     const made = Array.from({ length: rows }, () =>
-      this.#inputs.float16(this.graph, [this.#keys, headCount / kvHeadCount]),
+      this.#inputs.float16(this.graph, [this.#keys, this.#parts.token.maskRows]),
     );
     known.set(
       window,

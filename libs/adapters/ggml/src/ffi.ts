@@ -8,6 +8,14 @@ import { type GgmlLibraries, openLibraries } from './library.js';
 export type Pointer = number;
 
 koffi.struct('ggml_init_params', { mem_size: 'size_t', mem_buffer: 'int64', no_alloc: 'bool' });
+koffi.struct('ggml_threadpool_params', {
+  mask: koffi.array('uint8', 512),
+  threads: 'int',
+  priority: 'int',
+  poll: 'uint32',
+  strict: 'bool',
+  paused: 'bool',
+});
 
 const signatures = {
   ggml_init: 'int64 ggml_init(ggml_init_params params)',
@@ -61,6 +69,7 @@ const signatures = {
   ggml_gallocr_alloc_graph: 'bool ggml_gallocr_alloc_graph(int64 galloc, int64 graph)',
   ggml_backend_load_all_from_path: 'void ggml_backend_load_all_from_path(const char *path)',
   ggml_backend_init_by_type: 'int64 ggml_backend_init_by_type(int type, int64 params)',
+  ggml_threadpool_params_default: 'ggml_threadpool_params ggml_threadpool_params_default(int threads)',
   ggml_log_set: 'void ggml_log_set(int64 callback, int64 data)',
 } as const;
 

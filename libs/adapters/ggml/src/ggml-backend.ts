@@ -18,7 +18,10 @@ import type { Gguf } from '@tercet/gguf';
 import { Compute } from './compute.js';
 import { DecodeRunner } from './decode-graph.js';
 import { type AllocateArena, KvArena } from './kv-arena.js';
+import { checkLayout } from './layout-check.js';
+import { checkModel } from './model-check.js';
 import { PrefillRunner } from './prefill-graph.js';
+import { TokenAttention } from './token-attention.js';
 import { VisionRunner } from './vision-graph.js';
 import { Weights } from './weights.js';
 
@@ -62,7 +65,8 @@ export class GgmlBackend implements Backend {
     this.#compute = Compute.open();
     const arena = { shape: family.shape, slotCount, slotTokens };
     this.#arena = new KvArena(allocateArena === undefined ? arena : { ...arena, allocate: allocateArena });
-    const parts = { family, weights, arena: this.#arena, compute: this.#compute };
+    const token = new TokenAttention(family.shape);
+    const parts = { family, weights, arena: this.#arena, compute: this.#compute, token };
     const { chunkTokensMax, layerGroups = 4 } = options;
     this.#prefill = new PrefillRunner(parts, { chunkTokensMax, groupCount: layerGroups });
     this.#decode = new DecodeRunner(parts);
@@ -94,9 +98,20 @@ export class GgmlBackend implements Backend {
 
   /** @throws model_file_missing, model_file_invalid, engine_incompatible */
   static open(options: GgmlBackendOptions): GgmlBackend {
-    const weights = Weights.open(options.modelPath);
-    const projector = options.mmprojPath === undefined ? undefined : Weights.open(options.mmprojPath);
-    return new GgmlBackend(options, weights, projector);
+    checkLayout();
+    const opened: Weights[] = [];
+    try {
+      for (const path of [options.modelPath, options.mmprojPath]) {
+        if (path !== undefined) opened.push(Weights.open(path));
+      }
+      const [weights, projector] = opened;
+      assert(weights !== undefined, 'a model was opened');
+      checkModel(weights, projector);
+      return new GgmlBackend(options, weights, projector);
+    } catch (error) {
+      for (const weights of opened) weights.close();
+      throw error;
+    }
   }
 
   async run(step: BackendStep, signal: AbortSignal): Promise<StepLogits> {

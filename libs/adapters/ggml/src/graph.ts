@@ -2,7 +2,7 @@ import { assert } from '@tercet/base';
 import { TercetError } from '@tercet/contracts';
 import type { RopeOptions, Shape, Tensor, TensorOps } from '@tercet/engine';
 import { ggml, memory, type Pointer, tensorLayout } from './ffi.js';
-import { elementType, type Node } from './node.js';
+import { elementType, isMatrixType, type Node } from './node.js';
 import type { Weights } from './weights.js';
 
 /**
@@ -82,6 +82,7 @@ export class Graph implements TensorOps {
     const [k, m, a2, a3] = a.shape;
     const [kb, n, b2, b3] = b.shape;
     assert(k === kb && b2 % a2 === 0 && b3 % a3 === 0, 'mulMat', { a: a.shape, b: b.shape });
+    requireType(a, isMatrixType);
     return this.#node('ggml_mul_mat', [m, n, b2, b3], a, b);
   }
 
@@ -134,6 +135,7 @@ export class Graph implements TensorOps {
 
   getRows(a: Tensor, indices: Tensor): Node {
     assert(a.shape[2] === 1 && indices.shape[1] === 1, 'getRows', { a: a.shape, indices: indices.shape });
+    requireType(a, isMatrixType);
     return this.#node('ggml_get_rows', [a.shape[0], indices.shape[0], 1, 1], a, indices);
   }
 
@@ -194,6 +196,7 @@ export class Graph implements TensorOps {
     const [pw, ph, channels, width] = kernel.shape;
     const [w, h, c, n] = image.shape;
     assert(pw === ph && w % pw === 0 && h % ph === 0 && c === channels, 'patchConvolution', { w, h, c, pw, channels });
+    requireType(kernel, (type) => type === elementType.f32 || type === elementType.f16);
     const pointers = [asNode(kernel).pointer, asNode(image).pointer];
     return this.#call('ggml_conv_2d', [w / pw, h / ph, width, n], ...pointers, pw, ph, 0, 0, 1, 1);
   }
@@ -201,6 +204,7 @@ export class Graph implements TensorOps {
   #repeated(name: 'ggml_add' | 'ggml_mul', a: Tensor, b: Tensor): Node {
     const fits = a.shape.every((n, i) => n % (b.shape[i] as number) === 0);
     assert(fits, `${name} repeats b over a`, { a: a.shape, b: b.shape });
+    requireType(b, (type) => type === elementType.f32);
     return this.#node(name, a.shape, a, b);
   }
 
@@ -231,6 +235,19 @@ function tensorView(pointer: Pointer): DataView {
 /** Only nodes of this adapter come back through the port. */
 function asNode(tensor: Tensor): Node {
   return tensor as Node;
+}
+
+/**
+ * Only weights have other element types than results, so a type that an operation does not take is the file's fault.
+ */
+function requireType(tensor: Tensor, takes: (type: number) => boolean): void {
+  const { type, shape } = asNode(tensor);
+  if (takes(type)) return;
+  throw new TercetError('model_file_invalid', {
+    reason: 'element type does not fit its use',
+    type,
+    shape: shape.join('x'),
+  });
 }
 
 function fill(shape: readonly number[]): Shape {

@@ -54,6 +54,13 @@ export class KvArena {
     return graph.view(rows, [headDim, keys, kvHeadCount, 1], strides, slot * this.slotTokens * this.rowBytes);
   }
 
+  /** The same rows as [headDim, keys, 1, kvHeads]. */
+  batchWindow(graph: Graph, rows: Node, keys: number, slot: number): Node {
+    const { kvHeadCount, headDim } = this.#shape;
+    const strides = [this.rowBytes, this.rowBytes, headDim * 2] as const;
+    return graph.view(rows, [headDim, keys, 1, kvHeadCount], strides, slot * this.slotTokens * this.rowBytes);
+  }
+
   /** Only after the graph has its memory: allocation sets views back to where they were made. */
   pointAt(window: Node, layer: number, part: 'k' | 'v', slot: number): void {
     setDataAddress(window, this.#mapping.address + this.#offset(layer, part, slot));

@@ -5,6 +5,7 @@ import { Graph } from './graph.js';
 import { InputMemory } from './input-memory.js';
 import type { KvArena } from './kv-arena.js';
 import type { Node } from './node.js';
+import type { TokenAttention } from './token-attention.js';
 import type { Weights } from './weights.js';
 
 /** Keys are attended in multiples of this, so that few shapes of graphs exist. */
@@ -16,6 +17,7 @@ export interface DecoderParts {
   readonly weights: Weights;
   readonly arena: KvArena;
   readonly compute: Compute;
+  readonly token: TokenAttention;
 }
 
 /**
@@ -123,7 +125,7 @@ class HiddenState {
   }
 
   #attention(graph: Graph, rows: number): Attention {
-    const { arena } = this.#parts;
+    const { arena, token } = this.#parts;
     const { slot, start } = this.#chunk;
     const positions = this.#inputs.int32(graph, rows);
     const stored = this.#inputs.int64(graph, rows);
@@ -145,6 +147,7 @@ class HiddenState {
         const [headDim, heads] = qkv.q.shape;
         const keys = this.#store(graph, layer, 'k', qkv.k, stored.node);
         const values = this.#store(graph, layer, 'v', qkv.v, stored.node);
+        if (rows === 1) return token.attend(graph, qkv.q, { k: keys, v: values, mask: mask(window), scale });
         const queries = graph.permute(qkv.q, [0, 2, 1, 3]);
         const mixed = graph.attention(queries, keys, values, mask(window), scale);
         return graph.reshape(mixed, headDim * heads, rows);
@@ -158,21 +161,25 @@ class HiddenState {
     const [headDim, kvHeads, count] = rows.shape;
     const all = arena.rows(graph, layer, part);
     graph.expand(graph.setRows(all, graph.reshape(rows, headDim * kvHeads, count), stored));
-    return arena.window(graph, all, this.#keys, this.#chunk.slot);
+    const at = { rows: all, keys: this.#keys, slot: this.#chunk.slot };
+    return count === 1
+      ? this.#parts.token.window(arena, graph, at)
+      : arena.window(graph, all, this.#keys, this.#chunk.slot);
   }
 
   #mask(graph: Graph, rows: number, window: number): Node {
-    const { node, values } = this.#inputs.float16(graph, [this.#keys, rows]);
-    for (let i = 0; i < rows; i++) {
-      const position = this.#chunk.start + i;
+    const maskRows = rows === 1 ? this.#parts.token.maskRows : rows;
+    const { node, values } = this.#inputs.float16(graph, [this.#keys, maskRows]);
+    for (let i = 0; i < maskRows; i++) {
+      const position = this.#chunk.start + (rows === 1 ? 0 : i);
       writeMaskRow(values, { offset: i * this.#keys, keys: this.#keys, position, window });
     }
     return node;
   }
 }
 
-function inputBytes({ family, arena }: DecoderParts, chunkTokensMax: number): number {
-  const masks = 2 * arena.slotTokens * chunkTokensMax * 2;
+function inputBytes({ family, arena, token }: DecoderParts, chunkTokensMax: number): number {
+  const masks = 2 * arena.slotTokens * Math.max(chunkTokensMax, token.maskRows) * 2;
   const rows = chunkTokensMax * (family.shape.width * 4 * 2 + 64);
   return masks + rows + family.shape.vocabSize * 4 + 65_536;
 }
