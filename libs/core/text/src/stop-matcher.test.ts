@@ -2,11 +2,13 @@ import { describe, expect, test } from '@jest/globals';
 import * as fc from 'fast-check';
 import { StopMatcher } from './stop-matcher.js';
 
-/** Cuts the whole text before the first stop string. */
+/** Reads the text letter by letter; a stop string ends it as soon as it is whole. */
 function slowly(text: string, stops: readonly string[]): string {
-  const ends = stops.filter((stop) => stop !== '').map((stop) => text.indexOf(stop));
-  const found = ends.filter((end) => end >= 0);
-  return found.length === 0 ? text : text.slice(0, Math.min(...found));
+  for (let end = 1; end <= text.length; end++) {
+    const whole = stops.filter((stop) => stop !== '' && text.slice(0, end).endsWith(stop));
+    if (whole.length > 0) return text.slice(0, end - Math.max(...whole.map((stop) => stop.length)));
+  }
+  return text;
 }
 
 function streamed(pieces: readonly string[], stops: readonly string[]): string {

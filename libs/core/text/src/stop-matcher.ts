@@ -4,7 +4,7 @@ export interface StopMatch {
   readonly stopped: boolean;
 }
 
-/** Ends a streamed text before the first stop string in it, however its pieces are cut. */
+/** Ends a streamed text before the stop string that is whole first, however its pieces are cut. */
 export class StopMatcher {
   readonly #stops: readonly string[];
   #held = '';
@@ -19,11 +19,11 @@ export class StopMatcher {
   push(text: string): StopMatch {
     if (this.#stopped) return { text: '', stopped: true };
     const seen = this.#held + text;
-    const found = this.#stops.map((stop) => seen.indexOf(stop)).filter((index) => index >= 0);
-    if (found.length > 0) {
+    const found = firstWhole(seen, this.#stops);
+    if (found !== undefined) {
       this.#stopped = true;
       this.#held = '';
-      return { text: seen.slice(0, Math.min(...found)), stopped: true };
+      return { text: seen.slice(0, found), stopped: true };
     }
     const keep = Math.max(0, ...this.#stops.map((stop) => overlap(seen, stop)));
     this.#held = seen.slice(seen.length - keep);
@@ -36,6 +36,18 @@ export class StopMatcher {
     this.#held = '';
     return rest;
   }
+}
+
+/** Where the stop string begins that is whole first; of those that end together, the longest. */
+function firstWhole(text: string, stops: readonly string[]): number | undefined {
+  let best: { from: number; end: number } | undefined;
+  for (const stop of stops) {
+    const from = text.indexOf(stop);
+    const end = from + stop.length;
+    if (from < 0) continue;
+    if (best === undefined || end < best.end || (end === best.end && from < best.from)) best = { from, end };
+  }
+  return best?.from;
 }
 
 /** Length of the longest end of the text that begins the stop string. */
