@@ -4,6 +4,7 @@ import type { DecoderFamily } from './decoder-family.js';
 import { gemma3 } from './gemma3.js';
 import { llama } from './llama.js';
 
+export { bert, type EmbedderFamily, type EmbedderShape } from './bert.js';
 export type { AttendOptions, Attention, DecoderFamily, DecoderShape } from './decoder-family.js';
 export { smolvlmVision, type VisionFamily, type VisionShape } from './smolvlm-vision.js';
 
