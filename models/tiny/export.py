@@ -18,6 +18,9 @@ from tiny.tokens import CHAT_TEMPLATE, END, MEDIA_TOKENS, SPECIAL
 
 NAME = "tercet-tiny"
 CONTEXT = 4096
+# llama.cpp writes an empty line, as one token, before the global view of every image, and refuses images without it.
+# No merge leads to this token, so that texts are tokenised as before; it reads as one line break.
+SPARE, TWO_LINES, LINE = "<row_4_col_4>", "\u010a\u010a", "\u010a"
 
 
 def interleaved(weight: np.ndarray, heads: int) -> np.ndarray:
@@ -46,7 +49,9 @@ def write_decoder(path: Path, weights: dict[str, np.ndarray], c: TinyConfig, tok
     w.add_layer_norm_rms_eps(c.rms_eps)
     w.add_vocab_size(c.vocab)
     write_tokenizer(w, tokenizer, c.vocab)
-    add(w, "token_embd.weight", weights["embed.weight"])
+    embed = weights["embed.weight"].copy()
+    embed[vocabulary_id(tokenizer, SPARE)] = embed[tokenizer["model"]["vocab"][LINE]]
+    add(w, "token_embd.weight", embed)
     add(w, "output_norm.weight", weights["norm.weight"])
     for i in range(c.text_layers):
         take = lambda name: weights[f"blocks.{i}.{name}.weight"]
@@ -56,6 +61,10 @@ def write_decoder(path: Path, weights: dict[str, np.ndarray], c: TinyConfig, tok
         for ours, theirs in names.items():
             add(w, f"blk.{i}.{theirs}.weight", take(ours))
     finish(w)
+
+
+def vocabulary_id(tokenizer: dict, special: str) -> int:
+    return next(t["id"] for t in tokenizer["added_tokens"] if t["content"] == special)
 
 
 def write_tokenizer(w: gguf.GGUFWriter, tokenizer: dict, vocab: int) -> None:
@@ -68,6 +77,8 @@ def write_tokenizer(w: gguf.GGUFWriter, tokenizer: dict, vocab: int) -> None:
         tokens[index] = token
     unused = {i for i, token in enumerate(tokens) if token is None}
     kinds = [gguf.TokenType.UNUSED if i in unused else gguf.TokenType.CONTROL if t in special else gguf.TokenType.NORMAL for i, t in enumerate(tokens)]
+    at = special[SPARE]
+    tokens[at], kinds[at] = TWO_LINES, gguf.TokenType.NORMAL
     w.add_tokenizer_model("gpt2")
     w.add_tokenizer_pre("smollm")
     w.add_token_list([t if t is not None else f"[unused{i}]" for i, t in enumerate(tokens)])
