@@ -61,16 +61,21 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {  # kind: (training, held o
         ["Which object is smaller, the {a} or the {b}?"]),
     "side": (
         ["Is the {a} left or right of the {b}?", "Is the {a} to the left or to the right of the {b}?",
-         "On which side of the {b} is the {a}, left or right?"],
+         "On which side of the {b} is the {a}, left or right?", "Left or right of the {b}: the {a}?", "From the {b}, is the {a} left or right?",
+         "The {a} is left or right of the {b}?", "Say left or right: the {a} seen from the {b}."],
         ["Left or right: where is the {a} from the {b}?"]),
     "height": (
-        ["Is the {a} above or below the {b}?", "Is the {a} over or under the {b}, above or below?", "Where is the {a}, above or below the {b}?"],
+        ["Is the {a} above or below the {b}?", "Is the {a} over or under the {b}, above or below?", "Where is the {a}, above or below the {b}?",
+         "Above or below the {b}: the {a}?", "From the {b}, is the {a} above or below?", "The {a} is above or below the {b}?",
+         "Say above or below: the {a} seen from the {b}."],
         ["Above or below: where is the {a} from the {b}?"]),
     "leftof": (
-        ["Is the {a} left of the {b}?", "Is the {a} to the left of the {b}?", "Is it true that the {a} is left of the {b}?"],
+        ["Is the {a} left of the {b}?", "Is the {a} to the left of the {b}?", "Is it true that the {a} is left of the {b}?",
+         "Can you see the {a} left of the {b}?", "Does the {a} stand left of the {b}?"],
         ["Do you see the {a} left of the {b}?"]),
     "above": (
-        ["Is the {a} above the {b}?", "Is it true that the {a} is above the {b}?", "Is the {a} higher than the {b}?"],
+        ["Is the {a} above the {b}?", "Is it true that the {a} is above the {b}?", "Is the {a} higher than the {b}?",
+         "Can you see the {a} above the {b}?", "Does the {a} stand above the {b}?"],
         ["Do you see the {a} above the {b}?"]),
     "describe": (
         ["Describe the picture.", "What is in the picture?", "What do you see?", "Describe what you see.", "What does the picture show?",
