@@ -37,14 +37,17 @@ export async function* runAttempt<Pod>(
   const { plan, stopwatch, tokensLeft } = options;
   const over = new AbortController();
   const either = AbortSignal.any([signal, over.signal]);
+  const open: { close(): void }[] = [];
   try {
     const media = await encodeMedia(options, either);
     stopwatch.mark('encoded');
     const handsOver = plan.decode !== undefined && tokensLeft > 1;
     const prefill = new PrefillCall(options, { media, discardKv: !handsOver }, either);
+    open.push(prefill);
     const started = await prefill.started();
     yield { kind: 'started', cachedTokens: started.cachedTokens };
     const decode = handsOver ? new DecodeCall(options, started.kvLease, either) : undefined;
+    if (decode !== undefined) open.push(decode);
     const first = await prefill.firstToken();
     if (first.endOfText) return yield { kind: 'finished', reason: 'stop' };
     yield { kind: 'token', token: first.token, prefill: first.times };
@@ -52,6 +55,7 @@ export async function* runAttempt<Pod>(
     yield* decode.tokens(first.token.tokenId);
   } finally {
     over.abort(new TercetError('cancelled'));
+    for (const call of open) call.close();
   }
 }
 
@@ -99,6 +103,11 @@ class PrefillCall<Pod> {
       discardKv,
     };
     this.#events = calls.prefill(plan.prefill.pod, request, signal)[Symbol.asyncIterator]();
+  }
+
+  /** Nobody reads on: what stands suspended in the call may let go. */
+  close(): void {
+    void closed(this.#events);
   }
 
   async started(): Promise<wire.PrefillStarted> {
@@ -156,6 +165,11 @@ class DecodeCall<Pod> {
     this.#start.promise.catch(() => undefined);
     this.#ready = this.#untilReady();
     this.#ready.catch(() => undefined);
+  }
+
+  /** Nobody reads on: what stands suspended in the call may let go. */
+  close(): void {
+    void closed(this.#events);
   }
 
   /** Everything after the first token. */
@@ -216,6 +230,11 @@ class DecodeCall<Pod> {
   #broken(expected: string, got = 'nothing'): TercetError {
     return new TercetError('stage_protocol', { stage: 'decode', expected, got });
   }
+}
+
+/** Ends an iterator that was cancelled; what it says to that is of no use any more. */
+async function closed(events: AsyncIterator<unknown>): Promise<void> {
+  await events.return?.().catch(() => undefined);
 }
 
 function contextFor<Pod>({ context }: AttemptOptions<Pod>, { role, epoch }: PodView<Pod>): wire.CallContext {

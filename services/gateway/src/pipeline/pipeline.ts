@@ -77,6 +77,8 @@ export class Pipeline<Pod> {
   async *#attempt(course: Course<Pod>, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
     const { calls, pods } = this.#options;
     const { request, prompt, answer, stopwatch } = course;
+    // The attempt before this one died between the last token and its end.
+    if (answer.tokenIds.length >= course.tokensMax) return yield course.finish('length');
     const plan = await this.#plan(course, signal);
     stopwatch.mark('planned');
     course.plan = plan;

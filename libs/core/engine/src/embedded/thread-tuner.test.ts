@@ -51,6 +51,14 @@ describe('ThreadTuner', () => {
     expect(tuner.choose({ kind: 'prefill', tokens: 100 }, 4)).toBe(1);
   });
 
+  test('a slow first step, which builds what later ones use, does not decide', () => {
+    const tuner = new ThreadTuner();
+    let steps = 0;
+    const cold = (threads: number) => (steps++ === 0 ? 500 : 0) + 12 / threads;
+    run(tuner, 100, cold);
+    expect(run(tuner, 100, cold).get(4)).toBeGreaterThan(90);
+  });
+
   test('one core leaves no choice', () => {
     const tuner = new ThreadTuner();
     for (let i = 0; i < 50; i++) {

@@ -53,7 +53,11 @@ export class ThreadTuner {
     const msPerToken = ms / Math.max(1, size.tokens);
     const known = byThreads.get(threads) ?? { msPerToken, steps: 0 };
     const contended = msPerToken > contendedFactor * known.msPerToken;
-    known.msPerToken += newestWeight * (msPerToken - known.msPerToken);
+    // The first step of a size builds what later ones use. And others only ever make a step slower: a try that is
+    // faster than what is known of a number of threads tells the truth, however it did before.
+    const isTry = threads !== this.#best(byThreads, [...byThreads.keys()]);
+    const isTrue = known.steps <= 1 || (isTry && msPerToken < known.msPerToken);
+    known.msPerToken += (isTrue ? 1 : newestWeight) * (msPerToken - known.msPerToken);
     known.steps++;
     byThreads.set(threads, known);
     const best = this.#best(byThreads, [...byThreads.keys()]);

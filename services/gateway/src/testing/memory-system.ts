@@ -1,0 +1,183 @@
+import { fileURLToPath } from 'node:url';
+import { ManualClock } from '@tercet/base';
+import { TercetError } from '@tercet/contracts';
+import { EmbeddedEngine, FakeBackend, greedySampler } from '@tercet/engine';
+import { DecodeStage, EncodeStage, PrefillStage, TileCache } from '@tercet/stage';
+import { openModel, type ServedModel } from '../models/served-model.js';
+import { Admission } from '../pipeline/admission.js';
+import { Pipeline, type PipelineLimits } from '../pipeline/pipeline.js';
+import type { PodView } from '../pipeline/plan.js';
+import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
+import type { StageCalls } from '../pipeline/stage-calls.js';
+import { MemoryTensors } from './memory-tensors.js';
+
+type Stage = EncodeStage | PrefillStage | DecodeStage;
+
+/** A stage in this process, with an engine of its own over the fake backend. */
+export interface MemoryPod {
+  readonly podId: string;
+  readonly engine: EmbeddedEngine;
+  readonly stage: Stage;
+}
+
+/** What goes wrong in the next call to a pod: after so many events, this error, or an end without one. */
+export interface Fault {
+  readonly podId: string;
+  readonly afterEvents: number;
+  readonly error: TercetError | 'end';
+}
+
+const tiny = fileURLToPath(new URL('../../../../models/tiny/tercet-tiny.gguf', import.meta.url));
+const engineLimits = {
+  stepTokensMax: 64,
+  chunkTokens: 32,
+  chunkWaitStepsMax: 4,
+  agedSteps: 16,
+  kvBlocksMax: 256,
+  reuseGrainTokens: 16,
+  waitingMax: 16,
+  stepTilesMax: 2,
+  decodeAheadTokens: 8,
+};
+const vision = { tileSize: 4, longestEdge: 4, tokensPerTile: 2, split: false };
+
+/** A tokenizer and template of a real model; its vision is that of the fake backend. */
+export function testModel(): ServedModel {
+  const model = openModel({ name: 'fake', path: tiny, contextTokensMax: 256 });
+  const placeholderTokenId = model.tokenizer.tokenIdOf('<image>') ?? 0;
+  return { ...model, vision: { shape: vision, preprocessingDigest: 'test', placeholderTokenId } };
+}
+
+/** Encode, prefill and decode in one process, without sockets: the pipeline's other side in tests. */
+export class MemorySystem implements AsyncDisposable {
+  readonly clock = new ManualClock(1000);
+  readonly tensors = new MemoryTensors();
+  /** Calls in the order in which they began, `pod method`. */
+  readonly calls: string[] = [];
+  readonly pods: PodView<MemoryPod>[] = [];
+  readonly admission: Admission;
+  readonly pipeline: Pipeline<MemoryPod>;
+  faults: Fault[] = [];
+  readonly #forgotten = new Set<string>();
+
+  constructor(options: { roles?: readonly string[]; runningMax?: number; limits?: Partial<PipelineLimits> } = {}) {
+    for (const name of options.roles ?? ['encode-0', 'encode-1', 'prefill-0', 'decode-0', 'decode-1'])
+      this.#addPod(name);
+    this.admission = new Admission(options.runningMax ?? 8);
+    const fetch = async () => new Uint8Array(0);
+    const mediaLimits = { imagesMax: 4, bytesMax: 10_000, pixelsMax: 10_000, edgeMax: 1000, tilesMax: 4 };
+    this.pipeline = new Pipeline({
+      pods: {
+        ready: () => this.pods.filter(({ podId }) => !this.#forgotten.has(podId)),
+        forget: ({ podId }) => this.#forgotten.add(podId),
+        changed: (signal) => changed(signal),
+      },
+      calls: this.#stageCalls(),
+      prepare: { fetcher: { fetch }, limits: mediaLimits },
+      admission: this.admission,
+      clock: this.clock,
+      log: { info: () => undefined, error: () => undefined },
+      limits: { timeoutMs: 10_000, attemptsMax: 4, podWaitMs: 50, ...options.limits },
+    });
+  }
+
+  /** Nothing is held anywhere: no slot, no lease, no request. */
+  isEmpty(): boolean {
+    const engines = this.pods.map(({ pod }) => pod.engine.load());
+    const held = engines.reduce((sum, { waiting, running, kvBlocksUsed }) => sum + waiting + running + kvBlocksUsed, 0);
+    return held === 0 && this.tensors.open === 0 && this.admission.running === 0;
+  }
+
+  async run(request: GenerationRequest, signal = new AbortController().signal): Promise<AnswerEvent[]> {
+    const events: AnswerEvent[] = [];
+    for await (const event of this.pipeline.run(request, signal)) events.push(event);
+    return events;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const { pod } of this.pods) await pod.engine[Symbol.asyncDispose]();
+  }
+
+  #addPod(podId: string): void {
+    const { clock, tensors } = this;
+    const engine = EmbeddedEngine.open({
+      backend: new FakeBackend({ vocabSize: 768, pause: () => new Promise((resolve) => setImmediate(resolve)) }),
+      clock,
+      samplerOf: () => greedySampler,
+      endOfTextTokenIds: new Set(),
+      threads: 1,
+      limits: engineLimits,
+    });
+    const common = { engine, tensors, clock };
+    const [kind] = podId.split('-');
+    const cutTiles = async () => new Float32Array(3 * vision.tileSize ** 2).fill(0.5);
+    const encode = { ...common, cutTiles, cache: new TileCache(1000), tilesMax: 4 };
+    const stage =
+      kind === 'encode'
+        ? new EncodeStage(encode)
+        : kind === 'prefill'
+          ? new PrefillStage(common)
+          : new DecodeStage(common);
+    const { modelDigest } = engine.descriptor;
+    const view = { podId, role: stage.role, epoch: 1n, model: 'fake', modelDigest, busy: 0 };
+    this.pods.push({ ...view, pod: { podId, engine, stage } });
+  }
+
+  #stageCalls(): StageCalls<MemoryPod> {
+    return {
+      encodeTiles: (pod, request, signal) =>
+        this.#one(pod, 'encodeTiles', () => encodeOf(pod).encodeTiles(request, signal)),
+      embedText: (pod, request, signal) => this.#one(pod, 'embedText', () => encodeOf(pod).embedText(request, signal)),
+      prefill: (pod, request, signal) =>
+        this.#many(pod, 'prefill', (over) =>
+          (pod.stage as PrefillStage).prefill(request, AbortSignal.any([signal, over])),
+        ),
+      decode: (pod, commands, signal) =>
+        this.#many(pod, 'decode', (over) =>
+          (pod.stage as DecodeStage).decode(commands, AbortSignal.any([signal, over])),
+        ),
+    };
+  }
+
+  async #one<T>(pod: MemoryPod, method: string, call: () => Promise<T>): Promise<T> {
+    this.calls.push(`${pod.podId} ${method}`);
+    const fault = this.#takeFault(pod);
+    if (fault === undefined) return call();
+    throw fault.error === 'end' ? new TercetError('empty_answer') : fault.error;
+  }
+
+  /** A call that dies takes its stage's work with it, as a process does. */
+  async *#many<T>(pod: MemoryPod, method: string, call: (over: AbortSignal) => AsyncIterable<T>): AsyncGenerator<T> {
+    this.calls.push(`${pod.podId} ${method}`);
+    const fault = this.#takeFault(pod);
+    const over = new AbortController();
+    let events = 0;
+    try {
+      for await (const event of call(over.signal)) {
+        if (fault !== undefined && events++ >= fault.afterEvents) {
+          if (fault.error === 'end') return;
+          throw fault.error;
+        }
+        yield event;
+      }
+    } finally {
+      over.abort(new TercetError('cancelled'));
+    }
+  }
+
+  #takeFault({ podId }: MemoryPod): Fault | undefined {
+    const index = this.faults.findIndex((fault) => fault.podId === podId);
+    return index < 0 ? undefined : this.faults.splice(index, 1)[0];
+  }
+}
+
+function encodeOf({ stage }: MemoryPod): EncodeStage {
+  if (stage instanceof EncodeStage) return stage;
+  throw new TercetError('epoch_stale');
+}
+
+function changed(signal: AbortSignal): Promise<void> {
+  return new Promise((_, reject) => {
+    signal.addEventListener('abort', () => reject(new TercetError('no_pod')), { once: true });
+  });
+}
