@@ -42,6 +42,7 @@ def arguments() -> argparse.Namespace:
     p.add_argument("--minutes", type=float, help="with --start: let the rates fall to nothing in this time, then stop")
     p.add_argument("--peak", type=float, default=0.35, help="with --minutes: share of the rates to begin with")
     p.add_argument("--tower-share", type=float, default=1.0, help="share of the rates that the vision tower gets")
+    p.add_argument("--lists", type=float, default=0.2, help="share of examples that list everything in a picture")
     return p.parse_args()
 
 
@@ -74,11 +75,15 @@ def learn(model: TinyVlm, prompts: Prompts, examples: list[Example], aux_weight:
 
 
 def split_optimizers(model: TinyVlm, a: argparse.Namespace) -> list[torch.optim.Optimizer]:
-    """The tower, which a pretraining has taught already, changes more slowly than the rest."""
+    """The tower, which a pretraining has taught already, changes more slowly than the rest, or with share 0 not at all."""
     named = list(model.named_parameters())
     tower = [(n, p) for n, p in named if n.startswith(("vision.", "aux.")) and "connector" not in n]
     known = {n for n, _ in tower}
     rest = [(n, p) for n, p in named if n not in known]
+    if a.tower_share == 0:
+        for _, parameter in tower:
+            parameter.requires_grad_(False)
+        return optimizers(rest, a.lr, a.muon_lr)
     return optimizers(rest, a.lr, a.muon_lr) + optimizers(tower, a.lr * a.tower_share, a.muon_lr * a.tower_share)
 
 
@@ -97,7 +102,7 @@ def main() -> None:
     if a.vision and not a.resume:
         known = torch.load(a.vision, weights_only=False)["model"]
         model.load_state_dict({n: w for n, w in known.items() if n.startswith(("vision.", "aux."))}, strict=False)
-    opts = split_optimizers(model, a) if a.tower_share < 1 else optimizers(list(model.named_parameters()), a.lr, a.muon_lr)
+    opts = split_optimizers(model, a)
     base = [[g["lr"] for g in o.param_groups] for o in opts]
     if a.resume and (a.out / "last.pt").exists():
         state = torch.load(a.out / "last.pt", weights_only=False)
@@ -109,13 +114,13 @@ def main() -> None:
         state = torch.load(a.start, weights_only=False)
         model.load_state_dict(state["model"])
         step = state["step"]
-    generator = Generator(seed=a.seed * 100_003 + step)
+    generator = Generator(seed=a.seed * 100_003 + step, lists=a.lists)
     stop = []
     signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
     started, seen, sums = time.time(), 0, [0.0, 0.0, 0.0]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, vocabulary {config.vocab}, from step {step}", flush=True)
     while step < a.steps and not stop:
-        level = min(1.0, step / 1500)
+        level = 1.0 if a.vision else min(1.0, step / 1500)
         examples = [generator.example(level) for _ in range(a.batch)]
         share = rate(step, a.steps)
         if a.minutes:

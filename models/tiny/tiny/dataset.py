@@ -35,16 +35,20 @@ class Example:
 
 
 class Generator:
-    """Endless examples; `level` in 0..1 moves the mix from single objects to everything."""
+    """Endless examples; `level` in 0..1 moves the mix from single objects to everything, `lists` is the share of lists."""
 
-    def __init__(self, seed: int, held: bool = False):
+    def __init__(self, seed: int, held: bool = False, lists: float = 0.0):
         self.rng = np.random.default_rng(seed)
         self.asker = Asker(self.rng, held)
         self.glyphs, self.fonts = glyphs(held), fonts()
         train_words, held_words = split_words()
         self.words, self.held = (held_words if held else train_words), held
+        self.lists = lists
 
     def example(self, level: float, turns_max: int = 7) -> Example:
+        if self.rng.random() < self.lists:
+            scene = self.shapes(level, 0).scenes[0]
+            return Example([scene], [self.asker.listing(scene) for _ in range(int(self.rng.integers(1, 4)))])
         roll = self.rng.random()
         if roll < 0.03:
             return Example([], [self.asker.small_talk() for _ in range(int(self.rng.integers(1, 3)))])

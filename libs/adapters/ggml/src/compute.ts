@@ -45,8 +45,11 @@ export class Compute {
   /** @throws engine_incompatible when no CPU variant runs on this processor */
   static open(): Compute {
     const g = ggml();
-    g.ggml_backend_load_all_from_path(g.libraries.folder);
-    const backend = g.ggml_backend_init_by_type(cpuDevice, 0) as Pointer;
+    let backend = g.ggml_backend_init_by_type(cpuDevice, 0) as Pointer;
+    if (backend === 0) {
+      g.ggml_backend_load_all_from_path(g.libraries.folder);
+      backend = g.ggml_backend_init_by_type(cpuDevice, 0) as Pointer;
+    }
     if (backend === 0) throw new TercetError('engine_incompatible', { reason: 'no CPU backend' });
     return new Compute(backend);
   }
@@ -64,6 +67,13 @@ export class Compute {
         error === null ? resolve(result) : reject(error),
       );
     });
+    if (status !== 0) throw new TercetError('stage_failed', { reason: 'graph', status });
+  }
+
+  /** Computes a small graph at start, on the calling thread. @throws stage_failed */
+  runNow(graph: Graph): void {
+    this.#useThreads(1);
+    const status = this.#g.ggml_backend_graph_compute(this.#backend, graph.pointer) as number;
     if (status !== 0) throw new TercetError('stage_failed', { reason: 'graph', status });
   }
 

@@ -8,27 +8,25 @@ import { type DecoderParts, keyBucket } from './prefill-graph.js';
 
 const graphsMax = 24;
 /**
- * One row goes through another matrix kernel than several; rows are computed in company so that all take the same one.
- */
-const rowsMin = 2;
-
-/**
  * Computes single tokens of many sequences in one pass. Rows share the matrices; each attends alone to its own slot, so
  * that a row's result never depends on its company. A built graph is kept and run again for as long as its shape (rows,
  * keys) fits: only the inputs are rewritten and the attention windows pointed at the slots.
  */
 export class DecodeRunner {
   readonly #parts: DecoderParts;
+  readonly #rowsMin: number;
   readonly #graphs = new Map<string, DecodeGraph>();
 
-  constructor(parts: DecoderParts) {
+  /** @param rowsMin rows that one pass has at least: 2 where a row alone would go through another matrix kernel */
+  constructor(parts: DecoderParts, rowsMin: number) {
     this.#parts = parts;
+    this.#rowsMin = rowsMin;
   }
 
   /** @returns logits [vocab] of each row, in order */
   async run(rows: readonly DecodeRow[], threads: number): Promise<Float32Array[]> {
     const padded = [...rows];
-    while (padded.length < rowsMin) padded.push(rows[0] as DecodeRow);
+    while (padded.length < this.#rowsMin) padded.push(rows[0] as DecodeRow);
     const last = Math.max(...rows.map((row) => row.position)) + 1;
     const keys = Math.min(this.#parts.arena.slotTokens, Math.ceil(last / keyBucket) * keyBucket);
     const graph = this.#graph(padded.length, keys);

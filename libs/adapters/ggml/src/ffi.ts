@@ -7,15 +7,17 @@ import { type GgmlLibraries, openLibraries } from './library.js';
 
 export type Pointer = number;
 
-koffi.struct('ggml_init_params', { mem_size: 'size_t', mem_buffer: 'int64', no_alloc: 'bool' });
-koffi.struct('ggml_threadpool_params', {
-  mask: koffi.array('uint8', 512),
-  threads: 'int',
-  priority: 'int',
-  poll: 'uint32',
-  strict: 'bool',
-  paused: 'bool',
-});
+defineOnce(() => koffi.struct('ggml_init_params', { mem_size: 'size_t', mem_buffer: 'int64', no_alloc: 'bool' }));
+defineOnce(() =>
+  koffi.struct('ggml_threadpool_params', {
+    mask: koffi.array('uint8', 512),
+    threads: 'int',
+    priority: 'int',
+    poll: 'uint32',
+    strict: 'bool',
+    paused: 'bool',
+  }),
+);
 
 const signatures = {
   ggml_init: 'int64 ggml_init(ggml_init_params params)',
@@ -107,4 +109,13 @@ export const tensorLayout = { type: 0, buffer: 8, ne: 16, nb: 48, viewSrc: 232, 
 /** A view of memory that ggml or the kernel owns; it must not outlive that memory. */
 export function memory(address: Pointer, bytes: number): ArrayBuffer {
   return koffi.view(BigInt(address), bytes) as ArrayBuffer;
+}
+
+/** Names of types are the process's, and this module may be loaded again in it, as test runners do. */
+function defineOnce(define: () => unknown): void {
+  try {
+    define();
+  } catch (error) {
+    if (!String(error).includes('Duplicate type name')) throw error;
+  }
 }

@@ -21,6 +21,7 @@ import { type AllocateArena, KvArena } from './kv-arena.js';
 import { checkLayout } from './layout-check.js';
 import { checkModel } from './model-check.js';
 import { PrefillRunner } from './prefill-graph.js';
+import { rowsNeedCompany } from './row-probe.js';
 import { TokenAttention } from './token-attention.js';
 import { VisionRunner } from './vision-graph.js';
 import { Weights } from './weights.js';
@@ -69,7 +70,7 @@ export class GgmlBackend implements Backend {
     const parts = { family, weights, arena: this.#arena, compute: this.#compute, token };
     const { chunkTokensMax, layerGroups = 4 } = options;
     this.#prefill = new PrefillRunner(parts, { chunkTokensMax, groupCount: layerGroups });
-    this.#decode = new DecodeRunner(parts);
+    this.#decode = new DecodeRunner(parts, rowsNeedCompany(weights, this.#compute) ? 2 : 1);
     const vision = projector === undefined ? undefined : smolvlmVision(projector.gguf);
     this.#vision =
       vision === undefined || projector === undefined ? undefined : new VisionRunner(vision, projector, this.#compute);

@@ -30,6 +30,7 @@ export function openLibraries(): GgmlLibraries {
   const open = (pattern: RegExp) => {
     const name = files.find((file) => pattern.test(file));
     if (name === undefined) throw new TercetError('engine_incompatible', { missing: pattern.source });
+    keepLoaded(join(folder, name));
     return koffi.load(join(folder, name));
   };
   const base = open(/^libggml-base(\.[\w.]+)?\.(so|dylib)/);
@@ -52,6 +53,19 @@ export function libraryFolder(): string {
   } catch (cause) {
     throw new TercetError('engine_incompatible', { missing: name }, { cause });
   }
+}
+
+/**
+ * Loads a library so that it stays for as long as the process lives. A handle that is collected would unload it, and
+ * ggml ends the process when it is loaded again.
+ */
+function keepLoaded(path: string): void {
+  const isDarwin = process.platform === 'darwin';
+  const libc = koffi.load(isDarwin ? 'libSystem.dylib' : 'libc.so.6');
+  const now = 2;
+  const noDelete = isDarwin ? 0x80 : 0x1000;
+  const handle = libc.func('int64 dlopen(const char *path, int flags)')(path, now | noDelete) as number;
+  if (handle === 0) throw new TercetError('engine_incompatible', { library: path });
 }
 
 function checkBuild(base: LibraryHandle): void {

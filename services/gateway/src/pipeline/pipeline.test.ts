@@ -64,7 +64,7 @@ describe('Pipeline', () => {
     expect(system.isEmpty()).toBe(true);
   });
 
-  test('whatever dies, and whenever, the client reads the text of an undisturbed request, and nothing stays held', async () => {
+  test('whatever dies, and whenever, the client reads the undisturbed text, and nothing stays held', async () => {
     await using undisturbed = new MemorySystem();
     const expected = tokensOf(await undisturbed.run(requestOf()));
     const error = fc.constantFrom<Fault['error']>(
