@@ -1,6 +1,6 @@
 import { TercetError } from '@tercet/contracts';
 import koffi from 'koffi';
-import { ggml, type Pointer } from './ffi.js';
+import { ggml, memory, type Pointer } from './ffi.js';
 import type { Graph } from './graph.js';
 
 const cpuDevice = 0;
@@ -17,19 +17,22 @@ type Procedure = (...args: unknown[]) => unknown;
 export class Compute {
   readonly #g = ggml();
   readonly #backend: Pointer;
+  readonly #device: Pointer;
   readonly #bufferType: Pointer;
   readonly #pools = new Map<number, Pointer>();
   readonly #setThreads: Procedure;
   readonly #setPool: Procedure;
   readonly #newPool: Procedure;
   readonly #freePool: Procedure;
+  readonly #extraTypes: Procedure;
   #threads = 0;
 
   private constructor(backend: Pointer) {
     const g = this.#g;
     this.#backend = backend;
     this.#bufferType = g.ggml_backend_get_default_buffer_type(backend) as Pointer;
-    const registry = g.ggml_backend_dev_backend_reg(g.ggml_backend_get_device(backend));
+    this.#device = g.ggml_backend_get_device(backend) as Pointer;
+    const registry = g.ggml_backend_dev_backend_reg(this.#device);
     const procedure = (name: string, signature: string): Procedure => {
       const address = g.ggml_backend_reg_get_proc_address(registry, name) as number;
       if (address === 0) throw new TercetError('engine_incompatible', { missing: name });
@@ -39,6 +42,7 @@ export class Compute {
     this.#setThreads = procedure('ggml_backend_set_n_threads', 'void (int64 backend, int threads)');
     this.#setPool = procedure('ggml_backend_cpu_set_threadpool', 'void (int64 backend, int64 pool)');
     this.#newPool = procedure('ggml_threadpool_new', 'int64 (void *params)');
+    this.#extraTypes = procedure('ggml_backend_dev_get_extra_bufts', 'int64 (int64 device)');
     this.#freePool = procedure('ggml_threadpool_free', 'void (int64 pool)');
   }
 
@@ -52,6 +56,23 @@ export class Compute {
     }
     if (backend === 0) throw new TercetError('engine_incompatible', { reason: 'no CPU backend' });
     return new Compute(backend);
+  }
+
+  /** Kinds of memory in which the CPU backend keeps matrices in an order of its own. */
+  extraBufferTypes(): Pointer[] {
+    const list = this.#extraTypes(this.#device) as Pointer;
+    const types: Pointer[] = [];
+    for (let at = list; at !== 0; at += 8) {
+      const type = Number(new DataView(memory(at, 8)).getBigInt64(0, true));
+      if (type === 0) break;
+      types.push(type);
+    }
+    return types;
+  }
+
+  /** Whether the CPU computes this operation where its operands lie. */
+  supports(operation: Pointer): boolean {
+    return this.#g.ggml_backend_dev_supports_op(this.#device, operation) as boolean;
   }
 
   /** A place for the intermediate results of graphs; `allocate` may be called again for another graph. */

@@ -1,7 +1,7 @@
 import type { AttendOptions, Attention, DecodeRow, Tensor } from '@tercet/engine';
 import { writeMaskRow } from './attention-mask.js';
 import type { GraphAllocator } from './compute.js';
-import { Graph } from './graph.js';
+import { floats, Graph, MovableView } from './graph.js';
 import { InputMemory } from './input-memory.js';
 import type { Node } from './node.js';
 import { type DecoderParts, keyBucket } from './prefill-graph.js';
@@ -23,7 +23,7 @@ export class DecodeRunner {
     this.#rowsMin = rowsMin;
   }
 
-  /** @returns logits [vocab] of each row, in order */
+  /** @returns logits [vocab] of each row, in order; the next run overwrites them */
   async run(rows: readonly DecodeRow[], threads: number): Promise<Float32Array[]> {
     const padded = [...rows];
     while (padded.length < this.#rowsMin) padded.push(rows[0] as DecodeRow);
@@ -60,7 +60,7 @@ export class DecodeRunner {
 }
 
 interface Window {
-  readonly node: Node;
+  readonly view: MovableView;
   readonly layer: number;
   readonly part: 'k' | 'v';
   readonly row: number;
@@ -85,7 +85,7 @@ class DecodeGraph {
     this.#parts = parts;
     this.#keys = keys;
     this.graph = new Graph(weights, shape.layerCount * (48 + rows * 16) + 64);
-    this.#inputs = new InputMemory(rows * (shape.vocabSize * 4 + keys * shape.headCount * 4 + 1024) + 65_536);
+    this.#inputs = new InputMemory(rows * (keys * shape.headCount * 4 + 1024) + 65_536);
     this.#allocator = compute.newAllocator();
     const ids = this.#inputs.int32(this.graph, rows);
     const positions = this.#inputs.int32(this.graph, rows);
@@ -96,10 +96,9 @@ class DecodeGraph {
     const attention = this.#attention(rows, positions.node, stored.node);
     let x: Tensor = family.embed(this.graph, ids.node);
     for (let layer = 0; layer < shape.layerCount; layer++) x = family.layer(this.graph, layer, x, attention);
-    const logits = this.#inputs.float32(this.graph, [shape.vocabSize, rows]);
-    this.#logits = logits.values;
-    this.graph.expand(this.graph.copy(family.head(this.graph, x), logits.node));
+    const logits = this.graph.output(family.head(this.graph, x));
     this.#allocator.allocate(this.graph);
+    this.#logits = floats(logits);
   }
 
   write(rows: readonly DecodeRow[]): void {
@@ -115,15 +114,15 @@ class DecodeGraph {
         }
       }
     });
-    for (const { node, layer, part, row } of this.#windows) {
-      arena.pointAt(node, layer, part, (rows[row] as DecodeRow).slot);
+    for (const { view, layer, part, row } of this.#windows) {
+      arena.pointAt(view, layer, part, (rows[row] as DecodeRow).slot);
     }
   }
 
-  /** A copy of the row's logits. */
+  /** The row's logits, until the graph runs again: copies of a megabyte each would keep the garbage collector busy. */
   logits(row: number): Float32Array {
     const { vocabSize } = this.#parts.family.shape;
-    return this.#logits.slice(row * vocabSize, (row + 1) * vocabSize);
+    return this.#logits.subarray(row * vocabSize, (row + 1) * vocabSize);
   }
 
   free(): void {
@@ -138,6 +137,7 @@ class DecodeGraph {
     const maskNodes = new Map<number, Node[]>();
     return {
       positions,
+      wanted: (_layer, x) => x,
       attend: (layer, qkv, { scale, window = Number.POSITIVE_INFINITY }: AttendOptions) => {
         const masks = this.#maskNodes(maskNodes, window, rows);
         const keyRows = arena.rows(this.graph, layer, 'k');
@@ -150,7 +150,8 @@ class DecodeGraph {
           const k = this.#window(keyRows, { layer, part: 'k', row });
           const v = this.#window(valueRows, { layer, part: 'v', row });
           const of = { k, v, mask: masks[row] as Node, scale };
-          const one = this.#parts.token.attend(this.graph, this.#rowOf(qkv.q, row), of);
+          const q = rows === 1 ? qkv.q : this.#rowOf(qkv.q, row);
+          const one = this.#parts.token.attend(this.graph, q, of);
           mixed = mixed === undefined ? one : this.graph.stack(mixed, one);
         }
         return this.graph.reshape(mixed as Tensor, headDim * headCount, rows);
@@ -168,7 +169,7 @@ class DecodeGraph {
   #window(rows: Node, place: { layer: number; part: 'k' | 'v'; row: number }): Node {
     const { token, arena } = this.#parts;
     const node = token.window(arena, this.graph, { rows, keys: this.#keys, slot: 0 });
-    this.#windows.push({ node, ...place });
+    this.#windows.push({ view: new MovableView(node), ...place });
     return node;
   }
 

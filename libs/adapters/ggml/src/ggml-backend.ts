@@ -38,6 +38,8 @@ export interface GgmlBackendOptions {
   readonly chunkTokensMax: number;
   /** Parts into which the layers of a prefill are split, so that KV leaves while later layers compute. */
   readonly layerGroups?: number;
+  /** Prompts go through copies of matrices in the processor's own order ({@link RepackedWeights}); default true. */
+  readonly repack?: boolean;
   /** Where KV lives; default is private memory. */
   readonly allocateArena?: AllocateArena;
 }
@@ -68,8 +70,8 @@ export class GgmlBackend implements Backend {
     this.#arena = new KvArena(allocateArena === undefined ? arena : { ...arena, allocate: allocateArena });
     const token = new TokenAttention(family.shape);
     const parts = { family, weights, arena: this.#arena, compute: this.#compute, token };
-    const { chunkTokensMax, layerGroups = 4 } = options;
-    this.#prefill = new PrefillRunner(parts, { chunkTokensMax, groupCount: layerGroups });
+    const { chunkTokensMax, layerGroups = 4, repack = true } = options;
+    this.#prefill = new PrefillRunner(parts, { chunkTokensMax, groupCount: layerGroups, repack });
     this.#decode = new DecodeRunner(parts, rowsNeedCompany(weights, this.#compute) ? 2 : 1);
     const vision = projector === undefined ? undefined : smolvlmVision(projector.gguf);
     this.#vision =
@@ -180,7 +182,7 @@ export class GgmlBackend implements Backend {
       }));
       logits = (await this.#decode.run(rows, threads)).at(-1);
     }
-    return logits;
+    return logits?.slice();
   }
 }
 

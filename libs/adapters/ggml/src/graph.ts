@@ -3,20 +3,19 @@ import { TercetError } from '@tercet/contracts';
 import type { RopeOptions, Shape, Tensor, TensorOps } from '@tercet/engine';
 import { ggml, memory, type Pointer, tensorLayout } from './ffi.js';
 import { elementType, isMatrixType, type Node } from './node.js';
-import type { Weights } from './weights.js';
+import type { WeightSource } from './weights.js';
 
 /**
  * One graph in the making, and its memory for metadata. All shapes are checked here, in TypeScript: the library answers
- * a
- * wrong one by ending the process.
+ * a wrong one by ending the process.
  */
 export class Graph implements TensorOps {
   readonly pointer: Pointer;
   readonly #g = ggml();
   readonly #context: Pointer;
-  readonly #weights: Weights;
+  readonly #weights: WeightSource;
 
-  constructor(weights: Weights, nodesMax: number) {
+  constructor(weights: WeightSource, nodesMax: number) {
     this.#weights = weights;
     const tensors = Number(this.#g.ggml_tensor_overhead()) * nodesMax;
     const bytes = tensors + Number(this.#g.ggml_graph_overhead_custom(nodesMax, false));
@@ -223,9 +222,22 @@ export function dataAddress(node: Node): Pointer {
   return Number(tensorView(node.pointer).getBigInt64(tensorLayout.data, true));
 }
 
+/** Elements of a 32-bit float tensor that has memory, where they stand. */
+export function floats(node: Node): Float32Array {
+  return new Float32Array(memory(dataAddress(node), count(node.shape) * 4));
+}
+
 /** Points a view at other memory of the same layout, so that a built graph serves another slot. */
-export function setDataAddress(node: Node, address: Pointer): void {
-  tensorView(node.pointer).setBigInt64(tensorLayout.data, BigInt(address), true);
+export class MovableView {
+  readonly #fields: DataView;
+
+  constructor(node: Node) {
+    this.#fields = tensorView(node.pointer);
+  }
+
+  moveTo(address: Pointer): void {
+    this.#fields.setBigInt64(tensorLayout.data, BigInt(address), true);
+  }
 }
 
 function tensorView(pointer: Pointer): DataView {

@@ -1,6 +1,6 @@
 import type { DecoderShape, KvRange } from '@tercet/engine';
 import { ggml, type Pointer } from './ffi.js';
-import { type Graph, setDataAddress } from './graph.js';
+import type { Graph, MovableView } from './graph.js';
 import { elementType, type Node } from './node.js';
 import { type Mapping, reserve } from './system-memory.js';
 
@@ -62,8 +62,8 @@ export class KvArena {
   }
 
   /** Only after the graph has its memory: allocation sets views back to where they were made. */
-  pointAt(window: Node, layer: number, part: 'k' | 'v', slot: number): void {
-    setDataAddress(window, this.#mapping.address + this.#offset(layer, part, slot));
+  pointAt(window: MovableView, layer: number, part: 'k' | 'v', slot: number): void {
+    window.moveTo(this.#mapping.address + this.#offset(layer, part, slot));
   }
 
   view({ slot, layer, part, fromToken, toToken }: KvRange): Uint8Array {

@@ -39,13 +39,14 @@ if (modelPath === undefined) {
     ])(
       '$what: 200 greedy tokens are equal and logits are near',
       async ({ prompt }) => {
-        const expected = fromLibllama(modelPath, prompt);
+        const expected = fromLibllama(modelPath, prompt, { steps, repack: false });
         await using backend = GgmlBackend.open({
           modelName: name,
           modelPath,
           slotCount: 2,
           contextTokensMax: 1024,
           chunkTokensMax: 512,
+          repack: false,
         });
         let logits = await prefill(backend, prompt, { slot: 1, chunkTokens: 512, threads: 1 });
         const distances = [distance(logits, expected.logits(0))];
@@ -61,19 +62,33 @@ if (modelPath === undefined) {
       },
       300_000,
     );
+
+    test("matrices in the processor's own order: equal logits, the same best token", async () => {
+      const prompt = longer.slice(0, 512);
+      const expected = fromLibllama(modelPath, prompt, { steps: 1, repack: true });
+      const logits: Float32Array[] = [];
+      for (const repack of [true, false]) {
+        const files = { modelName: name, modelPath, repack };
+        await using backend = GgmlBackend.open({ ...files, slotCount: 1, contextTokensMax: 1024, chunkTokensMax: 512 });
+        logits.push(await prefill(backend, prompt, { chunkTokens: 512, threads: 2 }));
+      }
+      const [repacked, plain] = logits as [Float32Array, Float32Array];
+      expect(distance(repacked, expected.logits(0))).toBeLessThanOrEqual(bound);
+      expect(bestOf(repacked)).toBe(bestOf(plain));
+    }, 300_000);
   });
 }
 
-function fromLibllama(modelPath: string, prompt: readonly number[]) {
+function fromLibllama(modelPath: string, prompt: readonly number[], how: { steps: number; repack: boolean }) {
   const folder = mkdtempSync(join(tmpdir(), 'tercet-libllama-'));
   try {
     const out = join(folder, 'logits');
-    writeFileSync(join(folder, 'order.json'), JSON.stringify({ modelPath, prompt, steps, threads: 1, out }));
+    writeFileSync(join(folder, 'order.json'), JSON.stringify({ modelPath, prompt, ...how, threads: 1, out }));
     const args = [reference, ggml().libraries.folder, join(folder, 'order.json')];
     const done = spawnSync(process.execPath, args, { encoding: 'utf8' });
     if (done.status !== 0) throw new Error(`libllama: ${done.stderr}`);
     const all = new Float32Array(new Uint8Array(readFileSync(out)).buffer);
-    const vocabSize = all.length / steps;
+    const vocabSize = all.length / how.steps;
     const logits = (step: number) => all.subarray(step * vocabSize, (step + 1) * vocabSize);
     return { tokens: JSON.parse(done.stdout) as number[], logits };
   } finally {

@@ -55,7 +55,8 @@ function checkDecoder(weights: Weights): void {
 function plainAttention(graph: Graph, shape: DecoderShape, of: { inputs: InputMemory; rows: number }): Attention {
   const { headDim, headCount } = shape;
   const positions = of.inputs.int32(graph, of.rows).node;
-  return { positions, attend: (_layer, { q }) => graph.reshape(q, headDim * headCount, of.rows) };
+  const wanted = (_layer: number, x: Tensor) => x;
+  return { positions, wanted, attend: (_layer, { q }) => graph.reshape(q, headDim * headCount, of.rows) };
 }
 
 function checkVision(projector: Weights, shape: VisionShape): void {

@@ -5,8 +5,9 @@ import { Graph } from './graph.js';
 import { InputMemory } from './input-memory.js';
 import type { KvArena } from './kv-arena.js';
 import type { Node } from './node.js';
+import { RepackedWeights } from './repacked-weights.js';
 import type { TokenAttention } from './token-attention.js';
-import type { Weights } from './weights.js';
+import type { WeightSource, Weights } from './weights.js';
 
 /** Keys are attended in multiples of this, so that few shapes of graphs exist. */
 export const keyBucket = 256;
@@ -29,8 +30,11 @@ export class PrefillRunner {
   readonly #inputs: InputMemory;
   readonly #allocator: GraphAllocator;
   readonly #groupCount: number;
+  readonly #repacks: boolean;
+  #repacked: RepackedWeights | undefined;
 
-  constructor(parts: DecoderParts, options: { chunkTokensMax: number; groupCount: number }) {
+  constructor(parts: DecoderParts, options: { chunkTokensMax: number; groupCount: number; repack: boolean }) {
+    this.#repacks = options.repack;
     this.#parts = parts;
     this.#groupCount = Math.min(options.groupCount, parts.family.shape.layerCount);
     this.#allocator = parts.compute.newAllocator();
@@ -45,11 +49,12 @@ export class PrefillRunner {
   ): Promise<Float32Array | undefined> {
     const { layerCount } = this.#parts.family.shape;
     const groups = chunk.tokenIds.length < 32 ? 1 : this.#groupCount;
+    const weights = this.#weights();
     const state = new HiddenState(chunk, this.#parts, this.#inputs);
     for (let group = 0; group < groups; group++) {
       const from = Math.floor((layerCount * group) / groups);
       const to = Math.floor((layerCount * (group + 1)) / groups);
-      const graph = new Graph(this.#parts.weights, (to - from) * nodesPerLayer + 64);
+      const graph = new Graph(weights, (to - from) * nodesPerLayer + 64);
       try {
         this.#inputs.reset();
         const logits = state.build(graph, from, to);
@@ -65,8 +70,16 @@ export class PrefillRunner {
   }
 
   free(): void {
+    this.#repacked?.close();
     this.#allocator.free();
     this.#inputs.free();
+  }
+
+  /** Repacked by the first prompt: a process that only decodes has no use for the copies. */
+  #weights(): WeightSource {
+    if (!this.#repacks) return this.#parts.weights;
+    this.#repacked ??= new RepackedWeights(this.#parts.weights, this.#parts.compute);
+    return this.#repacked;
   }
 }
 
@@ -98,14 +111,10 @@ class HiddenState {
       graph.expand(graph.copy(x, kept.node));
       return undefined;
     }
-    if (!this.#chunk.wantsLogits) {
-      graph.expand(x);
-      return undefined;
-    }
-    const last = this.#inputs.int32(graph, 1);
-    last.values[0] = rows - 1;
+    // Nothing needs the rows behind the last layer but the logits; its keys and values are in the graph already.
+    if (!this.#chunk.wantsLogits) return undefined;
     const logits = this.#inputs.float32(graph, [family.shape.vocabSize, 1]);
-    graph.expand(graph.copy(family.head(graph, graph.getRows(x, last.node)), logits.node));
+    graph.expand(graph.copy(family.head(graph, x), logits.node));
     return logits.values;
   }
 
@@ -141,8 +150,13 @@ class HiddenState {
       masks.set(window, made);
       return made;
     };
+    const last = this.#inputs.int32(graph, 1);
+    last.values[0] = rows - 1;
+    const wanted = (layer: number, x: Tensor) =>
+      layer === this.#parts.family.shape.layerCount - 1 ? graph.getRows(x, last.node) : x;
     return {
       positions: positions.node,
+      wanted,
       attend: (layer, qkv, { scale, window = Number.POSITIVE_INFINITY }: AttendOptions) => {
         const [headDim, heads] = qkv.q.shape;
         const keys = this.#store(graph, layer, 'k', qkv.k, stored.node);
@@ -150,7 +164,7 @@ class HiddenState {
         if (rows === 1) return token.attend(graph, qkv.q, { k: keys, v: values, mask: mask(window), scale });
         const queries = graph.permute(qkv.q, [0, 2, 1, 3]);
         const mixed = graph.attention(queries, keys, values, mask(window), scale);
-        return graph.reshape(mixed, headDim * heads, rows);
+        return wanted(layer, graph.reshape(mixed, headDim * heads, rows));
       },
     };
   }

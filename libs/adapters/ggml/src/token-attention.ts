@@ -34,7 +34,8 @@ export class TokenAttention {
       return graph.reshape(mixed, headDim * headCount, 1);
     }
     const mixed = graph.attention(graph.reshape(q, headDim, this.maskRows, kvHeadCount), k, v, mask, scale);
-    return graph.reshape(graph.contiguous(graph.permute(mixed, [0, 2, 1, 3])), headDim * headCount, 1);
+    const inOrder = kvHeadCount === 1 ? mixed : graph.contiguous(graph.permute(mixed, [0, 2, 1, 3]));
+    return graph.reshape(inOrder, headDim * headCount, 1);
   }
 
   get #isMultiHead(): boolean {

@@ -1,10 +1,16 @@
+import { assert } from '@tercet/base';
 import { type ByteSource, type Gguf, readGguf } from '@tercet/gguf';
 import { ggml, type Pointer } from './ffi.js';
 import type { Node } from './node.js';
 import { type Mapping, mapFile } from './system-memory.js';
 
+/** Where a graph finds its weights. */
+export interface WeightSource {
+  get(name: string): Node | undefined;
+}
+
 /** The tensors of one model file, in place: the file is mapped, nothing is copied. */
-export class Weights {
+export class Weights implements WeightSource {
   readonly gguf: Gguf;
   readonly bytes: number;
   readonly #mapping: Mapping;
@@ -42,6 +48,13 @@ export class Weights {
 
   get(name: string): Node | undefined {
     return this.#nodes.get(name);
+  }
+
+  /** Where a tensor of the file lies in memory. */
+  locate(name: string): { address: Pointer; bytes: number } {
+    const tensor = this.gguf.tensors.get(name);
+    assert(tensor !== undefined, 'a tensor of the file', { name });
+    return { address: this.#mapping.address + tensor.offset, bytes: tensor.bytes };
   }
 
   /** The whole file, for digests. */

@@ -55,7 +55,7 @@ export interface DecodeRow {
   readonly tokenId: number;
 }
 
-/** Logits [vocab] in the order asked for; memory of the caller, which the backend does not touch again. */
+/** Logits [vocab] in the order asked for; the caller may write to them, and the next `run` overwrites them. */
 export interface StepLogits {
   readonly prefills: readonly (Float32Array | undefined)[];
   readonly decodes: readonly Float32Array[];

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import koffi from 'koffi';
 
 const [folder, orderFile] = process.argv.slice(2);
-const { modelPath, prompt, steps, threads, out } = JSON.parse(readFileSync(orderFile, 'utf8'));
+const { modelPath, prompt, steps, repack, threads, out } = JSON.parse(readFileSync(orderFile, 'utf8'));
 const open = (pattern) => {
   const name = readdirSync(folder).find((file) => pattern.test(file));
   return koffi.load(join(folder, name));
@@ -72,9 +72,8 @@ base.func('void ggml_log_set(silent *callback, int64 data)')(quiet, 0);
 ggml.func('void ggml_backend_load_all_from_path(const char *path)')(folder);
 llama.func('void llama_backend_init()')();
 const modelParams = llama.func('model_params llama_model_default_params()')();
-// Weights as they stand in the file, as ours: repacked ones (flag 2) go through other kernels, and mapping keeps them
-// so.
-modelParams.flags[2] = 0;
+// Flag 2: matrices in the processor's own order, which go through other kernels than those as they stand in the file.
+modelParams.flags[2] = repack ? 1 : 0;
 const model = llama.func('int64 llama_model_load_from_file(const char *path, model_params params)')(
   modelPath,
   modelParams,

@@ -24,9 +24,11 @@ export interface Attention {
   /**
    * Stores k and v [headDim, kvHeads, n] of these rows and attends q [headDim, heads, n] over all rows of their
    * sequences.
-   * @returns [headDim * heads, n]
+   * @returns [headDim * heads, m], of the wanted rows
    */
   attend(layer: number, qkv: { q: Tensor; k: Tensor; v: Tensor }, options: AttendOptions): Tensor;
+  /** Rows of x [width, n] that the layer goes on with, [width, m]: of the last layer of a prompt only the last. */
+  wanted(layer: number, x: Tensor): Tensor;
 }
 
 export interface AttendOptions {

@@ -61,7 +61,7 @@ export function gemma3(gguf: Gguf): DecoderFamily {
     embed: (ops, tokenIds) =>
       ops.scale(ops.getRows(ops.weight('token_embd.weight', [width, vocabSize]), tokenIds), Math.sqrt(width)),
     layer(ops, index, x, attention) {
-      const attended = ops.add(attentionBlock(ops, index, x, attention), x);
+      const attended = ops.add(attentionBlock(ops, index, x, attention), attention.wanted(index, x));
       return ops.add(feedForwardBlock(ops, index, attended), attended);
     },
     head(ops, x) {

@@ -45,7 +45,7 @@ export function llama(gguf: Gguf): DecoderFamily {
     shape,
     embed: (ops, tokenIds) => ops.getRows(embedding(ops), tokenIds),
     layer(ops, index, x, attention) {
-      const attended = ops.add(attentionBlock(ops, index, x, attention), x);
+      const attended = ops.add(attentionBlock(ops, index, x, attention), attention.wanted(index, x));
       return ops.add(feedForwardBlock(ops, index, attended), attended);
     },
     head(ops, x) {
