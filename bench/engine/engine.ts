@@ -65,7 +65,7 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
 async function ours(engine: BareEngine): Promise<{ prefill: number; decode: number }> {
   const first = 1000 + runs++;
   const prompt = Array.from({ length: promptTokens }, (_, i) => first + ((i * 7919) % 5000));
-  const prefilled = await engine.generate({ prompt, outputTokens: 2 });
+  const prefilled = await engine.firstToken(prompt);
   const generation = await engine.generate({ prompt: [first], outputTokens: generatedTokens + 2 });
   const [, second = 0] = generation.tokensMs;
   const decodeMs = (generation.tokensMs.at(-1) ?? 0) - second;

@@ -42,6 +42,7 @@ export class BareEngine implements AsyncDisposable {
       slotCount: slots,
       contextTokensMax,
       chunkTokensMax: chunkTokens,
+      isThreadOurs: true,
     });
     const tokenizer = tokenizerOf(backend.gguf);
     const { endOfTextTokenIds } = tokenizer;
@@ -87,6 +88,19 @@ export class BareEngine implements AsyncDisposable {
       for await (const decoded of (await session).run(output.token.tokenId, never)) {
         if (decoded.kind === 'token') tokensMs.push(performance.now());
       }
+    }
+    return { sentMs, tokensMs };
+  }
+
+  /** A prompt to its first token, and nothing with its KV. */
+  async firstToken(prompt: readonly number[]): Promise<Generation> {
+    this.#requests++;
+    const sentMs = performance.now();
+    const task = { requestId: `bare-${this.#requests}`, tokenIds: Uint32Array.from(prompt), generatedTokens: 0 };
+    const tokensMs: number[] = [];
+    for await (const output of this.#engine.prefill({ ...task, media: [], sampling: greedy }, never)) {
+      if (output.kind === 'started') output.kv.release();
+      else tokensMs.push(performance.now());
     }
     return { sentMs, tokensMs };
   }

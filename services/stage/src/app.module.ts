@@ -1,6 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { DeviceArbiter } from '@tercet/device-arbiter';
-import type { EmbeddedEngine } from '@tercet/engine';
+import { EngineThread } from '@tercet/engine-thread';
 import { GrpcServer } from '@tercet/grpc';
 import { openTileCutter, type TileCutter } from '@tercet/image';
 import { loadKernels } from '@tercet/kernels';
@@ -8,14 +7,12 @@ import { RoleHost } from '@tercet/stage';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
 import { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import type { StageConfig } from './config.js';
-import { openEngine } from './engine.js';
 import { servicesOf } from './rpc.js';
 import { type Stage, stagesOf } from './stages.js';
 import { WorkerControl } from './worker-control.js';
 
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
-export const ARBITER = Symbol('arbiter');
 export const MEMORY = Symbol('memory');
 export const ENGINE = Symbol('engine');
 export const TENSORS = Symbol('tensors');
@@ -31,17 +28,23 @@ export const SERVER = Symbol('server');
       inject: [CONFIG],
       useFactory: ({ podId }: StageConfig) => openLog({ service: 'stage', podId, pid: process.pid }),
     },
-    {
-      provide: ARBITER,
-      inject: [CONFIG],
-      useFactory: ({ arbiterSocket: path }: StageConfig) => (path === undefined ? null : DeviceArbiter.connect(path)),
-    },
     { provide: MEMORY, useFactory: () => SharedMemory.open() },
     {
       provide: ENGINE,
-      inject: [CONFIG, MEMORY, ARBITER],
-      useFactory: (config: StageConfig, memory: SharedMemory, arbiter: DeviceArbiter | null) =>
-        openEngine(config, { memory, arbiter }),
+      inject: [CONFIG, MEMORY, LOG],
+      useFactory: (config: StageConfig, memory: SharedMemory, log: Log) =>
+        EngineThread.open({
+          script: new URL('./engine-worker.js', import.meta.url),
+          data: config,
+          allocateArena: (bytes) => {
+            const arena = memory.allocate({ bytes, label: 'kv' });
+            return { address: arena.address, view: arena.view() };
+          },
+          onCrash: (error) => {
+            log.error('stage.engine_crashed', { error });
+            process.exit(1);
+          },
+        }),
     },
     {
       provide: TENSORS,
@@ -66,7 +69,7 @@ export const SERVER = Symbol('server');
     {
       provide: ROLE_HOST,
       inject: [CONFIG, ENGINE, TENSORS, IMAGES],
-      useFactory: (config: StageConfig, engine: EmbeddedEngine, tensors: TensorPlane, images: TileCutter) =>
+      useFactory: (config: StageConfig, engine: EngineThread, tensors: TensorPlane, images: TileCutter) =>
         new RoleHost<Stage>({
           mount: stagesOf(config, { engine, tensors, cutTiles: images.cutTiles, warmImages: () => images.warm() }),
           epoch: BigInt(config.epoch),
@@ -75,7 +78,7 @@ export const SERVER = Symbol('server');
     {
       provide: SERVER,
       inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, LOG],
-      useFactory: (config: StageConfig, ...parts: [RoleHost<Stage>, EmbeddedEngine, TensorPlane, Log]) => {
+      useFactory: (config: StageConfig, ...parts: [RoleHost<Stage>, EngineThread, TensorPlane, Log]) => {
         const [host, engine, { endpoint: tensorEndpoint }, log] = parts;
         const { podId, grpcEndpoint } = config;
         const control = new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, log });

@@ -1,21 +1,17 @@
-import type { DeviceArbiter } from '@tercet/device-arbiter';
+import { DeviceArbiter } from '@tercet/device-arbiter';
 import { createSamplerFactory, EmbeddedEngine } from '@tercet/engine';
-import { GgmlBackend } from '@tercet/ggml';
+import { type AllocateArena, GgmlBackend } from '@tercet/ggml';
 import { systemClock } from '@tercet/telemetry';
-import type { SharedMemory } from '@tercet/tensor-plane';
 import { tokenizerOf } from '@tercet/text';
 import type { StageConfig } from './config.js';
 
 /**
- * The engine of this process, loaded once for all roles.
- * @throws model_file_missing, model_file_invalid, engine_incompatible
+ * The engine of this process, loaded once for all roles, on the calling thread.
+ * @throws model_file_missing, model_file_invalid, engine_incompatible, config_invalid without an arbiter that answers
  */
-export function openEngine(
-  config: StageConfig,
-  parts: { readonly memory: SharedMemory; readonly arbiter: DeviceArbiter | null },
-): EmbeddedEngine {
-  const { model, engine, threads } = config;
-  const { memory, arbiter } = parts;
+export async function openEngine(config: StageConfig, allocateArena: AllocateArena): Promise<EmbeddedEngine> {
+  const { model, engine, threads, arbiterSocket } = config;
+  const arbiter = arbiterSocket === undefined ? undefined : await DeviceArbiter.connect(arbiterSocket);
   const backend = GgmlBackend.open({
     modelName: model.name,
     modelPath: model.path,
@@ -24,10 +20,8 @@ export function openEngine(
     contextTokensMax: engine.contextTokensMax,
     chunkTokensMax: engine.chunkTokens,
     layerGroups: engine.layerGroups,
-    allocateArena: (bytes) => {
-      const arena = memory.allocate({ bytes, label: 'kv' });
-      return { address: arena.address, bytes, view: arena.view().buffer as ArrayBuffer, free: () => undefined };
-    },
+    isThreadOurs: true,
+    allocateArena,
   });
   const tokenizer = tokenizerOf(backend.gguf);
   const { endOfTextTokenIds } = tokenizer;
@@ -42,6 +36,6 @@ export function openEngine(
     endOfTextTokenIds,
     limits: { ...engine, reuseGrainTokens: 16 },
     threads,
-    ...(arbiter === null ? {} : { acquireCores: (need, signal) => arbiter.acquire(need, signal) }),
+    ...(arbiter === undefined ? {} : { acquireCores: (need, signal) => arbiter.acquire(need, signal) }),
   });
 }

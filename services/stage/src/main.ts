@@ -3,7 +3,7 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError, wire } from '@tercet/contracts';
-import type { EmbeddedEngine } from '@tercet/engine';
+import type { EngineThread } from '@tercet/engine-thread';
 import type { GrpcServer } from '@tercet/grpc';
 import type { TileCutter } from '@tercet/image';
 import type { RoleHost } from '@tercet/stage';
@@ -46,7 +46,7 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfi
   const patience = AbortSignal.timeout(drainTimeoutMs);
   await app.get<RoleHost<Stage>>(ROLE_HOST).stop(patience);
   await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(1000));
-  await app.get<EmbeddedEngine>(ENGINE).close(AbortSignal.abort());
+  await app.get<EngineThread>(ENGINE).close(AbortSignal.abort());
   await app.get<TensorPlane>(TENSORS).close();
   await app.get<TileCutter>(IMAGES)[Symbol.asyncDispose]();
   app.get<SharedMemory>(MEMORY).close();

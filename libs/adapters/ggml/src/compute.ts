@@ -1,3 +1,4 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { TercetError } from '@tercet/contracts';
 import koffi from 'koffi';
 import { ggml, memory, type Pointer } from './ffi.js';
@@ -13,7 +14,7 @@ const pollLevel = 1;
 
 type Procedure = (...args: unknown[]) => unknown;
 
-/** The CPU backend and its thread pools. One graph runs at a time, off the event loop. */
+/** The CPU backend and its thread pools. One graph runs at a time, off the event loop or between its turns. */
 export class Compute {
   readonly #g = ggml();
   readonly #backend: Pointer;
@@ -25,11 +26,13 @@ export class Compute {
   readonly #newPool: Procedure;
   readonly #freePool: Procedure;
   readonly #extraTypes: Procedure;
+  readonly #isThreadOurs: boolean;
   #threads = 0;
 
-  private constructor(backend: Pointer) {
+  private constructor(backend: Pointer, isThreadOurs: boolean) {
     const g = this.#g;
     this.#backend = backend;
+    this.#isThreadOurs = isThreadOurs;
     this.#bufferType = g.ggml_backend_get_default_buffer_type(backend) as Pointer;
     this.#device = g.ggml_backend_get_device(backend) as Pointer;
     const registry = g.ggml_backend_dev_backend_reg(this.#device);
@@ -46,8 +49,11 @@ export class Compute {
     this.#freePool = procedure('ggml_threadpool_free', 'void (int64 pool)');
   }
 
-  /** @throws engine_incompatible when no CPU variant runs on this processor */
-  static open(): Compute {
+  /**
+   * @param isThreadOurs runs graphs on the calling thread, which serves nothing else: its event loop turns between them
+   * @throws engine_incompatible when no CPU variant runs on this processor
+   */
+  static open(isThreadOurs = false): Compute {
     const g = ggml();
     let backend = g.ggml_backend_init_by_type(cpuDevice, 0) as Pointer;
     if (backend === 0) {
@@ -55,7 +61,7 @@ export class Compute {
       backend = g.ggml_backend_init_by_type(cpuDevice, 0) as Pointer;
     }
     if (backend === 0) throw new TercetError('engine_incompatible', { reason: 'no CPU backend' });
-    return new Compute(backend);
+    return new Compute(backend, isThreadOurs);
   }
 
   /** Kinds of memory in which the CPU backend keeps matrices in an order of its own. */
@@ -82,20 +88,24 @@ export class Compute {
 
   /** Computes the graph with so many threads. @throws stage_failed */
   async run(graph: Graph, threads: number): Promise<void> {
+    if (this.#isThreadOurs) {
+      this.runNow(graph, threads);
+      await nextTurn();
+      return;
+    }
     this.#useThreads(threads);
     const status = await new Promise<number>((resolve, reject) => {
       this.#g.ggml_backend_graph_compute.async(this.#backend, graph.pointer, (error: Error | null, result: number) =>
         error === null ? resolve(result) : reject(error),
       );
     });
-    if (status !== 0) throw new TercetError('stage_failed', { reason: 'graph', status });
+    checkStatus(status);
   }
 
-  /** Computes a small graph at start, on the calling thread. @throws stage_failed */
-  runNow(graph: Graph): void {
-    this.#useThreads(1);
-    const status = this.#g.ggml_backend_graph_compute(this.#backend, graph.pointer) as number;
-    if (status !== 0) throw new TercetError('stage_failed', { reason: 'graph', status });
+  /** Computes the graph before it returns. @throws stage_failed */
+  runNow(graph: Graph, threads: number): void {
+    this.#useThreads(threads);
+    checkStatus(this.#g.ggml_backend_graph_compute(this.#backend, graph.pointer) as number);
   }
 
   close(): void {
@@ -121,6 +131,10 @@ export class Compute {
     this.#pools.set(threads, pool);
     return pool;
   }
+}
+
+function checkStatus(status: number): void {
+  if (status !== 0) throw new TercetError('stage_failed', { reason: 'graph', status });
 }
 
 /** Memory for the intermediate results of one graph at a time. */

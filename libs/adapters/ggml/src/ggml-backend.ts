@@ -40,6 +40,11 @@ export interface GgmlBackendOptions {
   readonly layerGroups?: number;
   /** Prompts go through copies of matrices in the processor's own order ({@link RepackedWeights}); default true. */
   readonly repack?: boolean;
+  /**
+   * The calling thread is the engine's own: it computes, instead of waiting for another thread, which costs some
+   * percent of a short step. Its event loop turns once after each graph. Default: graphs run beside the event loop.
+   */
+  readonly isThreadOurs?: boolean;
   /** Where KV lives; default is private memory. */
   readonly allocateArena?: AllocateArena;
 }
@@ -65,7 +70,7 @@ export class GgmlBackend implements Backend {
     const slotTokens = Math.min(options.contextTokensMax, family.shape.contextTokensMax);
     this.gguf = weights.gguf;
     this.#weights = projector === undefined ? [weights] : [weights, projector];
-    this.#compute = Compute.open();
+    this.#compute = Compute.open(options.isThreadOurs);
     const arena = { shape: family.shape, slotCount, slotTokens };
     this.#arena = new KvArena(allocateArena === undefined ? arena : { ...arena, allocate: allocateArena });
     const token = new TokenAttention(family.shape);

@@ -60,7 +60,7 @@ function firstRows(
       return output.values;
     });
     allocator.allocate(graph);
-    of.compute.runNow(graph);
+    of.compute.runNow(graph, 1);
     return results.map((values) => values.slice(0, rows));
   } finally {
     graph.free();

@@ -1,11 +1,6 @@
 import type { Backend } from '../backend.js';
 import type { KvExport } from '../stage-engine.js';
-
-interface LayerWaiter {
-  readonly layer: number;
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
+import { LayerGate } from './layer-gate.js';
 
 /** The KV of one prompt while and after it is computed; layers become readable as the last chunk passes them. */
 export class SlotExport implements KvExport {
@@ -13,9 +8,7 @@ export class SlotExport implements KvExport {
   readonly #backend: Backend;
   readonly #slot: number;
   readonly #onRelease: () => void;
-  readonly #waiters = new Set<LayerWaiter>();
-  #layersDone = 0;
-  #failure: { readonly error: unknown } | undefined;
+  readonly #gate = new LayerGate();
   #released = false;
 
   constructor(options: { backend: Backend; slot: number; tokens: number; onRelease: () => void }) {
@@ -29,19 +22,8 @@ export class SlotExport implements KvExport {
     return this.#released;
   }
 
-  async layerReady(layer: number, signal: AbortSignal): Promise<void> {
-    signal.throwIfAborted();
-    if (this.#failure !== undefined) throw this.#failure.error;
-    if (layer < this.#layersDone) return;
-    const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const waiter: LayerWaiter = { layer, resolve, reject };
-    const onAbort = () => {
-      this.#waiters.delete(waiter);
-      reject(signal.reason);
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
-    this.#waiters.add(waiter);
-    await promise.finally(() => signal.removeEventListener('abort', onAbort));
+  layerReady(layer: number, signal: AbortSignal): Promise<void> {
+    return this.#gate.ready(layer, signal);
   }
 
   rows(layer: number, part: 'k' | 'v'): Uint8Array {
@@ -57,19 +39,11 @@ export class SlotExport implements KvExport {
 
   /** K and V of the first `layersDone` layers are complete. */
   advance(layersDone: number): void {
-    if (layersDone <= this.#layersDone) return;
-    this.#layersDone = layersDone;
-    for (const waiter of this.#waiters) {
-      if (waiter.layer >= layersDone) continue;
-      this.#waiters.delete(waiter);
-      waiter.resolve();
-    }
+    this.#gate.advance(layersDone);
   }
 
   /** The rows will never be complete. */
   fail(error: unknown): void {
-    this.#failure ??= { error };
-    for (const waiter of this.#waiters) waiter.reject(error);
-    this.#waiters.clear();
+    this.#gate.fail(error);
   }
 }

