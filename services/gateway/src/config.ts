@@ -19,7 +19,7 @@ export const GatewayConfig = z
     grpcEndpoint: z.string().default('127.0.0.1:8081'),
     /** gRPC endpoints of the stage processes. */
     workers: z.array(z.string().min(1)).default([]),
-    workerPollMs: z.int().min(20).default(250),
+    workerPollMs: z.int().min(100).default(1000),
     models: z
       .array(
         z.strictObject({

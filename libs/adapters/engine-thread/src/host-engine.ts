@@ -14,7 +14,7 @@ export function refuseToOpen(port: MessagePort, error: unknown): void {
   port.close();
 }
 
-const loadIntervalMs = 50;
+const loadIntervalMs = 200;
 
 type Call = Exclude<Command, { kind: 'abort' | 'release' }>;
 

@@ -7,6 +7,7 @@ import type { PodView } from '../pipeline/plan.js';
 
 export interface PodTableOptions {
   readonly endpoints: readonly string[];
+  /** Between two questions to a pod that answers; a call that finds things changed asks at once. */
   readonly pollMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -27,6 +28,8 @@ export class Pod {
 }
 
 const pollTimeoutMs = 2000;
+/** Between two questions at least, and while a pod does not answer or a request waits for one. */
+const pollMsMin = 100;
 
 /** Which stage processes there are, what role each has and how busy it is; asked of them at an interval. */
 export class PodTable implements Disposable {
@@ -34,6 +37,8 @@ export class PodTable implements Disposable {
   readonly #pods: readonly Pod[];
   readonly #stop = new AbortController();
   #changed = Promise.withResolvers<void>();
+  #hurry = new AbortController();
+  #waiting = 0;
 
   constructor(options: PodTableOptions) {
     this.#options = options;
@@ -59,6 +64,7 @@ export class PodTable implements Disposable {
   /** The pod said that what is known of it is wrong, or did not answer: it serves nothing until it is asked again. */
   forget(pod: Pod): void {
     pod.status = undefined;
+    this.#askSoon();
   }
 
   /** Resolves when anything about a pod changed. @throws no_pod when the signal aborts first */
@@ -67,12 +73,24 @@ export class PodTable implements Disposable {
     const onAbort = () => reject(new TercetError('no_pod'));
     if (signal.aborted) throw new TercetError('no_pod');
     signal.addEventListener('abort', onAbort, { once: true });
-    await Promise.race([this.#changed.promise, promise]).finally(() => signal.removeEventListener('abort', onAbort));
+    this.#waiting++;
+    this.#askSoon();
+    try {
+      await Promise.race([this.#changed.promise, promise]);
+    } finally {
+      this.#waiting--;
+      signal.removeEventListener('abort', onAbort);
+    }
   }
 
   [Symbol.dispose](): void {
     this.#stop.abort();
     for (const { channel } of this.#pods) channel.close();
+  }
+
+  #askSoon(): void {
+    this.#hurry.abort();
+    this.#hurry = new AbortController();
   }
 
   async #watch(pod: Pod): Promise<void> {
@@ -95,7 +113,10 @@ export class PodTable implements Disposable {
       }
       this.#changed.resolve();
       this.#changed = Promise.withResolvers();
-      await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+      await sleep(pollMsMin, undefined, { signal }).catch(() => undefined);
+      if (pod.status === undefined || this.#waiting > 0) continue;
+      const either = AbortSignal.any([signal, this.#hurry.signal]);
+      await sleep(Math.max(0, pollMs - pollMsMin), undefined, { signal: either }).catch(() => undefined);
     }
   }
 }
