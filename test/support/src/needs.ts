@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { accessSync, constants } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
@@ -20,8 +21,21 @@ export function needs(peer: keyof typeof programs): string | undefined {
       if (isExecutable(path)) return path;
     }
   }
-  const reason = `needs ${String(peer)}, which is not on this machine`;
-  if (requiredPeers.has(String(peer))) {
+  return skip(String(peer), `needs ${String(peer)}, which is not on this machine`);
+}
+
+/** A Python that has these modules, as {@link needs}; `peer` is what TERCET_REQUIRE calls them. */
+export function needsPythonModules(peer: string, modules: readonly string[]): string | undefined {
+  try {
+    execFileSync('python3', ['-c', modules.map((name) => `import ${name}`).join('\n')], { stdio: 'ignore' });
+    return 'python3';
+  } catch {
+    return skip(peer, `needs Python with ${modules.join(' and ')}`);
+  }
+}
+
+function skip(peer: string, reason: string): undefined {
+  if (requiredPeers.has(peer)) {
     test(reason, () => {
       throw new Error(`${reason}; TERCET_REQUIRE names it`);
     });

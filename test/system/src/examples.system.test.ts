@@ -5,12 +5,13 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { environment } from '@tercet/testing';
-import { png } from './pictures.js';
+import { environment, needsPythonModules } from '@tercet/testing';
+import { png, squarePicture } from './pictures.js';
 import { RunningSystem } from './running-system.js';
 
 const run = promisify(execFile);
 const examples = fileURLToPath(new URL('../../../docs/examples/', import.meta.url));
+const openAiClient = fileURLToPath(new URL('./testdata/openai_client.py', import.meta.url));
 const go = usableGo();
 const question = 'What colour is the square?';
 
@@ -39,15 +40,13 @@ describe('the example clients', () => {
     expect(stderr).toMatch(/first token after [\d.]+ ms/);
   }, 60_000);
 
-  const python = pythonWithGrpc();
-  (python === undefined ? test.skip : test)(
-    'Python, where grpcio is installed',
-    async () => {
-      const { stdout } = await ask(python ?? '', ['chat.py'], join(examples, 'python'));
+  const python = needsPythonModules('python-grpc', ['grpc', 'grpc_tools']);
+  if (python !== undefined) {
+    test('Python', async () => {
+      const { stdout } = await ask(python, ['chat.py'], join(examples, 'python'));
       expect(stdout.trim()).toMatch(/^\w+.*\.$/);
-    },
-    60_000,
-  );
+    }, 60_000);
+  }
 
   (go ? test : test.skip)(
     'Go, where its modules can be had',
@@ -59,6 +58,22 @@ describe('the example clients', () => {
     },
     300_000,
   );
+
+  const pythonWithOpenAi = needsPythonModules('python-openai', ['openai']);
+  if (pythonWithOpenAi !== undefined) {
+    test("OpenAI's client for Python reads every answer", async () => {
+      const env = { ...environment, TERCET_URL: system.url, TERCET_PICTURE: squarePicture([200, 30, 30]) };
+      const { stdout } = await run(pythonWithOpenAi, [openAiClient], { env, timeout: 120_000 });
+      const seen = JSON.parse(stdout);
+      expect(seen.text).toMatch(/^[A-Z].*\.$/);
+      expect(seen.streamed).toBe(seen.text);
+      expect(seen.streamedTokens).toBe(seen.tokens);
+      expect(new Set(seen.logprobs)).toEqual(new Set([2]));
+      expect(seen.completions).toHaveLength(2);
+      expect(seen.response).toMatch(/^I am tercet-tiny/);
+      expect(seen.code).toBe('invalid_request');
+    }, 120_000);
+  }
 });
 
 /** A Go that is new enough for the client's go.mod, with the modules that it names in reach. */
@@ -69,14 +84,5 @@ function usableGo(): boolean {
     return true;
   } catch {
     return false;
-  }
-}
-
-function pythonWithGrpc(): string | undefined {
-  try {
-    execFileSync('python3', ['-c', 'import grpc_tools, grpc'], { stdio: 'ignore' });
-    return 'python3';
-  } catch {
-    return undefined;
   }
 }
