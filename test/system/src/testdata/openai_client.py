@@ -1,5 +1,4 @@
-"""Calls tercet with OpenAI's own Python client and prints what came back, as JSON. TERCET_URL, and a picture as data URL
-in TERCET_PICTURE."""
+"""Calls tercet (TERCET_URL) with OpenAI's own client about a picture (TERCET_PICTURE, a data URL); prints JSON."""
 import json
 import os
 
