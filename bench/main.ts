@@ -1,6 +1,5 @@
 // `npm run -s bench -- SUITE [--json] [suite options]`: runs one suite and prints what it found; the last line is one
-// JSON
-// object {suite, metrics, peer, commit, machine}. Progress and tables go to standard error with --json.
+// JSON object {suite, metrics, peer, commit, machine}. Progress and tables go to standard error with --json.
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import type { BenchResult, BenchSuite } from './suite.js';
@@ -10,6 +9,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   transfer: () => import('./serving/transfer.js'),
   serving: () => import('./serving/serving.js'),
   'eval:tiny': () => import('./eval/tiny.js'),
+  agreement: () => import('./eval/agreement.js'),
 };
 
 const [name, ...rest] = process.argv.slice(2);

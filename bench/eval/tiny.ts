@@ -45,7 +45,8 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
   return { metrics: ordered(sharesOf(answered)), peer: { questions: String(items.length), asked: url ?? 'engine' } };
 }
 
-async function askEngine(items: readonly EvalItem[], folder: string, threads: number): Promise<Answered[]> {
+/** Answers of the engine alone, with the two files of a folder. */
+export async function askEngine(items: readonly EvalItem[], folder: string, threads: number): Promise<Answered[]> {
   const modelPath = join(folder, 'tercet-tiny.gguf');
   const mmprojPath = join(folder, 'mmproj-tercet-tiny.gguf');
   await using asker = new EngineAsker({ modelPath, mmprojPath, threads });
@@ -53,7 +54,7 @@ async function askEngine(items: readonly EvalItem[], folder: string, threads: nu
 }
 
 /** Answers in the order of the items. */
-async function askAll(items: readonly EvalItem[], ask: Ask): Promise<Answered[]> {
+export async function askAll(items: readonly EvalItem[], ask: Ask): Promise<Answered[]> {
   const answered: Answered[] = [];
   const waiting = items.entries();
   const work = async () => {

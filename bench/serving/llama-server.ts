@@ -60,7 +60,12 @@ export class LlamaServer implements AsyncDisposable {
     this.#child = child;
   }
 
-  static async start(path: string, model: string, shape: EngineShape): Promise<LlamaServer> {
+  /** @param model decoder, and the vision tower of a multimodal model */
+  static async start(
+    path: string,
+    model: { readonly model: string; readonly mmproj?: string | undefined },
+    shape: EngineShape,
+  ): Promise<LlamaServer> {
     const port = await freePort();
     const settings = {
       '--ctx-size': shape.contextTokensMax * shape.slots,
@@ -70,7 +75,8 @@ export class LlamaServer implements AsyncDisposable {
       '--flash-attn': 'on',
     };
     const words = Object.entries(settings).flatMap(([name, value]) => [name, String(value)]);
-    const args = ['--model', model, '--port', String(port), '--log-disable', ...words];
+    const tower = model.mmproj === undefined ? [] : ['--mmproj', model.mmproj];
+    const args = ['--model', model.model, ...tower, '--port', String(port), '--log-disable', ...words];
     const child = spawn(path, args, { stdio: 'ignore' });
     const url = `http://127.0.0.1:${port}`;
     for (const startMs = performance.now(); performance.now() - startMs < startTimeoutMs; await sleep(100)) {

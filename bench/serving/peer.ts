@@ -37,7 +37,7 @@ export async function comparePeer(options: PeerOptions): Promise<BenchResult> {
     say(`NO PEER: llama.cpp's server was not measured: ${built.reason}`);
     return { metrics: {}, peer: { llamaServer: `not measured: ${built.reason}` } };
   }
-  await using server = await LlamaServer.start(built.path, model.model, shape);
+  await using server = await LlamaServer.start(built.path, model, shape);
   const peer: Generate = (task: GenerationTask) => streamCompletion(server, task);
   for (const generate of [options.system, peer]) {
     await Promise.all([1, 2, 3, 4].map(() => generate({ prompt: seededPrompt(prng, 64), outputTokens: 16 })));
