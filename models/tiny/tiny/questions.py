@@ -26,7 +26,8 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {  # kind: (training, held o
     "color": (
         ["What color is the {s}?", "What colour is the {s}?", "Which color does the {s} have?", "Tell me the color of the {s}.",
          "Name the colour of the {s}.", "The {s} is what color?", "What is the color of the {s}?", "Can you tell me what color the {s} is?",
-         "I want to know the colour of the {s}.", "The color of the {s}?"],
+         "I want to know the colour of the {s}.", "The color of the {s}?", "Say the color of the {s}.", "Which colour has the {s}?",
+         "Please tell me which color the {s} is.", "What color do you see on the {s}?"],
         ["Please say which color the {s} is.", "Which colour is the {s}?"]),
     "color1": (
         ["What color is it?", "What color is this?", "What colour is the object?", "What color is the shape?", "Which color do you see?",
@@ -42,7 +43,8 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {  # kind: (training, held o
         ["Which shape is this?", "What shape do you see in the picture?"]),
     "count": (
         ["How many {o} are there?", "How many {o} do you see?", "Count the {o}.", "What is the number of {o}?", "How many {o} are in the picture?",
-         "Tell me how many {o} there are.", "The number of {o}?", "How many {o} can you count?"],
+         "Tell me how many {o} there are.", "The number of {o}?", "How many {o} can you count?", "Please say how many {o} there are.",
+         "How many {o} does it show?", "Can you count the {o}?"],
         ["How many {o} does the picture have?", "Please count the {o}."]),
     "where": (
         ["Where is the {t}?", "In which part of the picture is the {t}?", "Where do you see the {t}?", "Tell me where the {t} is.",
@@ -50,14 +52,15 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {  # kind: (training, held o
         ["Please tell me where the {t} is.", "Where in the picture is the {t}?"]),
     "exists": (
         ["Is there a {t}?", "Do you see a {t}?", "Is there a {t} in the picture?", "Can you see a {t}?", "Does the picture have a {t}?",
-         "Is a {t} in the picture?"],
+         "Is a {t} in the picture?", "Can you spot a {t}?", "Do you find a {t}?", "Is there any {t}?", "Could there be a {t} in the picture?",
+         "Does it show a {t}?", "Is a {t} there?", "Do you notice a {t} in the picture?", "Can a {t} be seen?"],
         ["Can you find a {t}?", "Do you see a {t} in the picture?"]),
     "bigger": (
-        ["Which is bigger, the {a} or the {b}?", "Which one is bigger, the {a} or the {b}?", "What is bigger: the {a} or the {b}?",
+        ["Which is bigger, the {a} or the {b}?", "Which thing is bigger, the {a} or the {b}?", "Which one is bigger, the {a} or the {b}?", "What is bigger: the {a} or the {b}?",
          "Is the {a} or the {b} bigger?", "Which is larger, the {a} or the {b}?"],
         ["Which object is bigger, the {a} or the {b}?"]),
     "smaller": (
-        ["Which is smaller, the {a} or the {b}?", "Which one is smaller, the {a} or the {b}?", "Is the {a} or the {b} smaller?"],
+        ["Which is smaller, the {a} or the {b}?", "Which thing is smaller, the {a} or the {b}?", "Which one is smaller, the {a} or the {b}?", "Is the {a} or the {b} smaller?"],
         ["Which object is smaller, the {a} or the {b}?"]),
     "side": (
         ["Is the {a} left or right of the {b}?", "Is the {a} to the left or to the right of the {b}?",
@@ -93,10 +96,12 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {  # kind: (training, held o
          "Tell me the word.", "What word is in the picture?", "Read the text.", "What does the text say?"],
         ["Please read the word.", "Which word is written here?"]),
     "whichimage": (
-        ["Which image has a {t}?", "Which picture has a {t}?", "In which image do you see a {t}?", "Where is the {t}, in which image?"],
+        ["Which image has a {t}?", "Which picture has a {t}?", "In which image do you see a {t}?", "Where is the {t}, in which image?",
+         "Which image contains a {t}?", "Which picture shows a {t}?", "Tell me which image has a {t}."],
         ["Which image shows a {t}?"]),
     "moreimage": (
-        ["Which image has more objects?", "Which picture has more shapes?", "In which image are there more objects?"],
+        ["Which image has more objects?", "Which picture has more shapes?", "In which image are there more objects?",
+         "Which picture shows more objects?", "Which image contains more things?"],
         ["Which image shows more objects?"]),
 }
 
