@@ -7,7 +7,7 @@ import { publishStep } from './publish.js';
 import { type StepSize, ThreadTuner } from './thread-tuner.js';
 import { holdOf, type WorkTable } from './work-table.js';
 
-/** Mean of step times: the weight of the newest step. */
+/** Mean of step times: the weight of the newest step, and more while there are few. */
 const meanWeight = 0.05;
 
 /** Plans a step, runs it on the backend, publishes, again; sleeps while there is nothing to do. */
@@ -15,6 +15,7 @@ export class StepLoop {
   readonly #table: WorkTable;
   readonly #tuner = new ThreadTuner();
   #stepMsMean = 0;
+  #stepsTimed = 0;
   #stopped = false;
   #finished: Promise<void> | undefined;
 
@@ -110,7 +111,8 @@ export class StepLoop {
   }
 
   #addStepMs(ms: number): void {
-    this.#stepMsMean = this.#stepMsMean === 0 ? ms : this.#stepMsMean + meanWeight * (ms - this.#stepMsMean);
+    this.#stepsTimed++;
+    this.#stepMsMean += Math.max(meanWeight, 1 / this.#stepsTimed) * (ms - this.#stepMsMean);
   }
 }
 
