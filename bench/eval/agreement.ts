@@ -1,4 +1,4 @@
-// Question: does llama.cpp's server, with its own vision code, give the answers that our engine gives for the same files?
+// Question: does llama.cpp's server, with its own vision code, answer as our engine does from the same files?
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -13,7 +13,7 @@ import { askAll, askEngine } from './tiny.js';
 const home = fileURLToPath(new URL('../../models/tiny/', import.meta.url));
 const shape = { cores: availableParallelism(), contextTokensMax: 512, slots: 8 };
 
-/** Options: `--folder DIR` where the two GGUF files are, `--every N` only each Nth question (5), `--different` prints. */
+/** Options: `--folder DIR` where the two GGUF files are, `--every N` each Nth question (5), `--different`. */
 export async function run({ arguments: given, say }: BenchOptions): Promise<BenchResult> {
   const { values } = parseArgs({
     args: [...given],

@@ -8,10 +8,11 @@ export class ApiError extends Error {
   }
 }
 
+/** The models that one can talk to. */
 export async function listModels() {
   const response = await fetch('/v1/models');
   if (!response.ok) throw await errorOf(response);
-  return (await response.json()).data;
+  return (await response.json()).data.filter(({ tercet }) => tercet?.kind !== 'embedding');
 }
 
 export async function listPods() {

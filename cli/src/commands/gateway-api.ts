@@ -29,7 +29,12 @@ export type Timeline = z.infer<typeof Timeline>;
 
 const ErrorBody = z.object({ error: z.object({ message: z.string(), code: z.string().nullish() }) });
 const Models = z.object({
-  data: z.array(z.object({ id: z.string(), tercet: z.object({ acceptsImages: z.boolean().optional() }).optional() })),
+  data: z.array(
+    z.object({
+      id: z.string(),
+      tercet: z.object({ acceptsImages: z.boolean().optional(), kind: z.string().optional() }).optional(),
+    }),
+  ),
 });
 const Chunk = z.object({
   choices: z.array(
@@ -57,14 +62,15 @@ export interface ChatEnd {
   readonly timeline: Timeline | undefined;
 }
 
-/** The models that the gateway serves. */
+/** The models that the gateway serves and one can talk to. */
 export async function listModels(
   address: GatewayAddress,
   signal: AbortSignal,
 ): Promise<{ name: string; acceptsImages: boolean }[]> {
   const body = await getJson(address, '/v1/models', signal);
   const { data } = expectShape(Models, body, address);
-  return data.map(({ id, tercet }) => ({ name: id, acceptsImages: tercet?.acceptsImages ?? false }));
+  const talking = data.filter(({ tercet }) => tercet?.kind !== 'embedding');
+  return talking.map(({ id, tercet }) => ({ name: id, acceptsImages: tercet?.acceptsImages ?? false }));
 }
 
 /** A JSON document of the gateway. @throws CommandFailure */

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { TercetError } from '@tercet/contracts';
-import { resolveModel } from '@tercet/models';
+import { openGguf, resolveModel } from '@tercet/models';
 import { openModelStore } from '../model-store.js';
 import type { ModelPaths } from './topology.js';
 
@@ -11,7 +11,12 @@ import type { ModelPaths } from './topology.js';
  * @throws model_not_found, model_file_missing; their details say what to do
  */
 export async function resolveModels(names: readonly string[]): Promise<ModelPaths[]> {
-  return Promise.all(names.map((name) => (name.includes('.gguf+') ? fromPair(name) : fromStore(name))));
+  const models = await Promise.all(names.map((name) => (name.includes('.gguf+') ? fromPair(name) : fromStore(name))));
+  return models.map((model) => (isEmbedder(model.path) ? { ...model, isEmbedder: true } : model));
+}
+
+function isEmbedder(path: string): boolean {
+  return openGguf(path).requireString('general.architecture') === 'bert';
 }
 
 async function fromStore(nameOrPath: string): Promise<ModelPaths> {

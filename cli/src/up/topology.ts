@@ -19,6 +19,8 @@ export interface ModelPaths {
   readonly name: string;
   readonly path: string;
   readonly mmprojPath?: string;
+  /** Turns texts into vectors, which encode processes do. */
+  readonly isEmbedder?: boolean;
 }
 
 export type StageRole = 'encode' | 'prefill' | 'decode';
@@ -44,16 +46,13 @@ export function usableCores(): number {
 /** Every process of a system on one machine, with its sockets in `folder`. */
 export function planSystem(options: UpOptions, models: readonly ModelPaths[], folder: string): SystemPlan {
   const arbiterSocket = join(folder, 'cores.sock');
-  const roles: StageRole[] = ['encode', 'prefill', 'decode'];
   const stages = models.flatMap((model, modelIndex) =>
-    roles
-      .filter((role) => role !== 'encode' || model.mmprojPath !== undefined)
-      .flatMap((role) =>
-        Array.from({ length: options[role] }, (_, index) => {
-          const suffix = models.length > 1 ? `-m${modelIndex}` : '';
-          return stagePlan(options, { model, role, folder, arbiterSocket, name: `${role}-${index}${suffix}` });
-        }),
-      ),
+    rolesFor(model).flatMap((role) =>
+      Array.from({ length: processesOf(role, model, options) }, (_, index) => {
+        const suffix = models.length > 1 ? `-m${modelIndex}` : '';
+        return stagePlan(options, { model, role, folder, arbiterSocket, name: `${role}-${index}${suffix}` });
+      }),
+    ),
   );
   const gateway = {
     name: 'gateway',
@@ -62,11 +61,22 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fo
       HTTP: { host: options.host, port: options.port },
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
-      MODELS: models.map((model) => ({ ...model, contextTokensMax: options.contextTokensMax })),
+      MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
     }),
   };
   return { arbiterSocket, stages, gateway };
+}
+
+/** An embedder needs nothing but encode, and text without images no encode. */
+function rolesFor({ isEmbedder, mmprojPath }: ModelPaths): StageRole[] {
+  if (isEmbedder === true) return ['encode'];
+  return mmprojPath === undefined ? ['prefill', 'decode'] : ['encode', 'prefill', 'decode'];
+}
+
+/** `--encode 0` is for those who want no images; an embedder without a process would serve nothing. */
+function processesOf(role: StageRole, { isEmbedder }: ModelPaths, options: UpOptions): number {
+  return isEmbedder === true ? Math.max(1, options[role]) : options[role];
 }
 
 function stagePlan(
@@ -88,7 +98,7 @@ function stagePlan(
       ARBITER_SOCKET: arbiterSocket,
       ROLE: role,
       THREADS: options.cores,
-      MODEL: model,
+      MODEL: { name: model.name, path: model.path, ...(model.mmprojPath && { mmprojPath: model.mmprojPath }) },
       ENGINE: { contextTokensMax, slotCount: slots, kvBlocksMax: Math.ceil((slots * contextTokensMax) / 16) },
     }),
   };

@@ -6,12 +6,14 @@ import { MediaFetcher } from '@tercet/media-fetch';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
 import type { GatewayConfig } from './config.js';
 import type { Generate } from './http/chat.js';
+import type { Embed } from './http/embeddings.js';
 import { routesOf } from './http/router.js';
-import { measured } from './measured.js';
+import { measured, measuredEmbeddings } from './measured.js';
 import { GatewayMetrics } from './metrics.js';
 import { ModelTable } from './models/model-table.js';
 import { openModel } from './models/served-model.js';
 import { Admission } from './pipeline/admission.js';
+import { Embeddings } from './pipeline/embeddings.js';
 import { Pipeline } from './pipeline/pipeline.js';
 import { grpcCalls } from './pods/grpc-calls.js';
 import { type Pod, PodTable } from './pods/pod-table.js';
@@ -25,6 +27,7 @@ export const PODS = Symbol('pods');
 export const ADMISSION = Symbol('admission');
 export const PIPELINE = Symbol('pipeline');
 export const GENERATE = Symbol('generate');
+export const EMBED = Symbol('embed');
 export const HTTP_SERVER = Symbol('http server');
 export const GRPC_SERVER = Symbol('grpc server');
 
@@ -69,18 +72,27 @@ export const GRPC_SERVER = Symbol('grpc server');
       useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics) => measured(pipeline, metrics),
     },
     {
+      provide: EMBED,
+      inject: [CONFIG, PODS, ADMISSION, METRICS, LOG],
+      useFactory: ({ requests: limits }: GatewayConfig, ...parts: EmbedParts) => {
+        const [pods, admission, metrics, log] = parts;
+        const options = { pods, calls: grpcCalls, admission, clock: systemClock, log, limits };
+        return measuredEmbeddings(new Embeddings<Pod>(options), metrics);
+      },
+    },
+    {
       provide: GRPC_SERVER,
-      inject: [CONFIG, MODELS, GENERATE],
-      useFactory: ({ grpcEndpoint }: GatewayConfig, models: ModelTable, generate: Generate) =>
-        GrpcServer.open(grpcEndpoint, [gatewayService(models, generate)]),
+      inject: [CONFIG, MODELS, GENERATE, EMBED],
+      useFactory: ({ grpcEndpoint }: GatewayConfig, models: ModelTable, generate: Generate, embed: Embed) =>
+        GrpcServer.open(grpcEndpoint, [gatewayService({ models, generate, embed })]),
     },
     {
       provide: HTTP_SERVER,
-      inject: [CONFIG, MODELS, PODS, ADMISSION, GENERATE, METRICS, LOG],
+      inject: [CONFIG, MODELS, PODS, ADMISSION, GENERATE, EMBED, METRICS, LOG],
       useFactory: (config: GatewayConfig, ...parts: HttpParts) => {
-        const [models, pods, admission, generate, metrics, log] = parts;
+        const [models, pods, admission, generate, embed, metrics, log] = parts;
         const { bodyBytesMax } = config.http;
-        const app = routesOf({ models, generate, metrics, pods, admission, bodyBytesMax, log });
+        const app = routesOf({ models, generate, embed, metrics, pods, admission, bodyBytesMax, log });
         return listen(createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app), config);
       },
     },
@@ -88,7 +100,8 @@ export const GRPC_SERVER = Symbol('grpc server');
 })
 export class AppModule {}
 
-type HttpParts = [ModelTable, PodTable, Admission, Generate, GatewayMetrics, Log];
+type EmbedParts = [PodTable, Admission, GatewayMetrics, Log];
+type HttpParts = [ModelTable, PodTable, Admission, Generate, Embed, GatewayMetrics, Log];
 
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {

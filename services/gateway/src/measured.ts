@@ -1,7 +1,28 @@
 import { toTercetError } from '@tercet/contracts';
 import type { Generate } from './http/chat.js';
+import type { Embed } from './http/embeddings.js';
 import type { GatewayMetrics } from './metrics.js';
+import type { Embeddings } from './pipeline/embeddings.js';
 import type { Pipeline } from './pipeline/pipeline.js';
+
+/** Embeddings with their requests and tokens counted, however they end. */
+export function measuredEmbeddings<Pod>(embeddings: Embeddings<Pod>, metrics: GatewayMetrics): Embed {
+  return async (model, inputs, signal) => {
+    let outcome = 'cancelled';
+    metrics.began();
+    try {
+      const vectors = await embeddings.run(model, inputs, signal);
+      outcome = 'ok';
+      metrics.embedded(model.name, inputs);
+      return vectors;
+    } catch (error) {
+      outcome = toTercetError(error).code;
+      throw error;
+    } finally {
+      metrics.ended(model.name, outcome);
+    }
+  };
+}
 
 /** The pipeline with its requests counted, however they end. */
 export function measured<Pod>(pipeline: Pipeline<Pod>, metrics: GatewayMetrics): Generate {

@@ -58,6 +58,11 @@ export class GatewayMetrics {
     this.#tpot.observe({ model }, (timeline.handoverMs + timeline.decodeMs) / 1000 / (completionTokens - 1));
   }
 
+  embedded(model: string, inputs: readonly (readonly number[])[]): void {
+    const tokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
+    this.#tokens.inc({ model, kind: 'prompt' }, tokens);
+  }
+
   #counter(name: string, help: string, labelNames: string[]): Counter {
     return new Counter({ name, help, labelNames, registers: [this.registry] });
   }

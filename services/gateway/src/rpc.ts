@@ -3,30 +3,56 @@ import { TercetError, wire } from '@tercet/contracts';
 import { type MountedService, service } from '@tercet/grpc';
 import type { ChatMessage, ChatRole } from '@tercet/text';
 import type { Generate } from './http/chat.js';
+import { type Embed, embeddingInputsMax } from './http/embeddings.js';
+import { embeddingInput } from './models/embedding-model.js';
 import type { ModelTable } from './models/model-table.js';
 import type { AnswerEvent, GenerationRequest, MediaSource } from './pipeline/request.js';
 
 const roles = new Set(['system', 'developer', 'user', 'assistant', 'tool']);
 
-/** The public gRPC API: the same pipeline as behind HTTP. */
-export function gatewayService(models: ModelTable, generate: Generate): MountedService {
+export interface GatewayParts {
+  readonly models: ModelTable;
+  readonly generate: Generate;
+  readonly embed: Embed;
+}
+
+/** The public gRPC API: the same pipelines as behind HTTP. */
+export function gatewayService(parts: GatewayParts): MountedService {
   return service(wire.GatewayDefinition, {
-    chat: (request, { signal }) => chat({ models, generate }, request, signal),
-    embed: async ({ model }) => {
-      throw new TercetError('feature_unsupported', { feature: 'embeddings', model: models.get(model).name });
-    },
-    listModels: async () => ({
-      models: models.all.map(({ name, vision, contextTokensMax }) => ({
-        name,
-        acceptsImages: vision !== undefined,
-        contextTokensMax,
-      })),
-    }),
+    chat: (request, { signal }) => chat(parts, request, signal),
+    embed: (request, { signal }) => embed(parts, request, signal),
+    listModels: async () => ({ models: parts.models.all.map(modelOf) }),
   });
 }
 
+function modelOf(model: ModelTable['all'][number]): wire.Model {
+  const { name, kind, contextTokensMax } = model;
+  return {
+    name,
+    acceptsImages: model.kind === 'text' && model.vision !== undefined,
+    contextTokensMax,
+    isEmbedder: kind === 'embedding',
+  };
+}
+
+async function embed(
+  { models, embed: vectorsOf }: GatewayParts,
+  request: wire.EmbedRequest,
+  signal: AbortSignal,
+): Promise<wire.EmbedResponse> {
+  const model = models.embedder(request.model);
+  if (request.inputs.length === 0 || request.inputs.length > embeddingInputsMax) {
+    throw new TercetError('invalid_request', { param: 'inputs', inputs: request.inputs.length, embeddingInputsMax });
+  }
+  const inputs = request.inputs.map((text) => embeddingInput(model, text));
+  const vectors = await vectorsOf(model, inputs, signal);
+  const promptTokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
+  const usage = { promptTokens, completionTokens: 0, cachedTokens: 0, mediaTokens: 0 };
+  return { results: vectors.map((values) => ({ values })), usage };
+}
+
 async function* chat(
-  { models, generate }: { models: ModelTable; generate: Generate },
+  { models, generate }: GatewayParts,
   request: wire.ChatRequest,
   signal: AbortSignal,
 ): AsyncGenerator<wire.ChatEvent> {

@@ -1,6 +1,6 @@
 import { DeviceArbiter } from '@tercet/device-arbiter';
 import { createSamplerFactory, EmbeddedEngine } from '@tercet/engine';
-import { type AllocateArena, GgmlBackend } from '@tercet/ggml';
+import { type AllocateArena, openBackend } from '@tercet/ggml';
 import { systemClock } from '@tercet/telemetry';
 import { tokenizerOf } from '@tercet/text';
 import type { StageConfig } from './config.js';
@@ -12,7 +12,7 @@ import type { StageConfig } from './config.js';
 export async function openEngine(config: StageConfig, allocateArena: AllocateArena): Promise<EmbeddedEngine> {
   const { model, engine, threads, arbiterSocket } = config;
   const arbiter = arbiterSocket === undefined ? undefined : await DeviceArbiter.connect(arbiterSocket);
-  const backend = GgmlBackend.open({
+  const backend = openBackend({
     modelName: model.name,
     modelPath: model.path,
     ...(model.mmprojPath === undefined ? {} : { mmprojPath: model.mmprojPath }),

@@ -20,7 +20,11 @@ export function stagesOf(config: StageConfig, parts: StageParts): (role: wire.Ro
   const { tilesMax, tileCacheBytes } = config.encode;
   const cache = new TileCache(tileCacheBytes);
   const common = { engine, tensors, clock: systemClock };
+  const { modelName, embeddingDim } = engine.descriptor;
   return async (role) => {
+    if (embeddingDim !== undefined && role !== wire.Role.ROLE_ENCODE) {
+      throw new TercetError('feature_unsupported', { feature: wire.Role[role], model: modelName });
+    }
     switch (role) {
       case wire.Role.ROLE_ENCODE:
         warmImages();

@@ -14,6 +14,8 @@ export interface GgmlEmbedderOptions {
   readonly modelPath: string;
   /** Longest text, in tokens; at most what the model was made for. */
   readonly contextTokensMax: number;
+  /** As for {@link GgmlBackend}. */
+  readonly isThreadOurs?: boolean;
 }
 
 /** A backend that turns texts into vectors and does nothing else: it has no KV. Not for concurrent calls. */
@@ -35,7 +37,7 @@ export class GgmlEmbedder implements Backend {
     this.gguf = weights.gguf;
     this.#family = family;
     this.#weights = weights;
-    this.#compute = Compute.open();
+    this.#compute = Compute.open(options.isThreadOurs);
     this.#inputs = new InputMemory(tokensMax * (width * 4 + 12) + 4096);
     this.#allocator = this.#compute.newAllocator();
     const modelDigest = createHash('sha256').update(weights.view).digest('hex');

@@ -17,4 +17,5 @@ export {
   type PullPhase,
   type PullProgress,
 } from './model-store.js';
+export { openGguf } from './open-gguf.js';
 export { type ResolvedModel, resolveModel } from './resolve-model.js';

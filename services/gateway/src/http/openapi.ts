@@ -2,12 +2,14 @@ import { errorTable } from '@tercet/contracts';
 import { z } from 'zod';
 import { ChatBody } from './chat-request.js';
 import { CompletionBody } from './completions.js';
+import { EmbeddingsBody } from './embeddings.js';
 import { ResponsesBody } from './responses.js';
 
 const posts: Readonly<Record<string, { summary: string; body: z.ZodType }>> = {
   '/v1/chat/completions': { summary: 'Answer a conversation, with images where the model sees.', body: ChatBody },
   '/v1/completions': { summary: 'Continue a text or token ids, without a chat template.', body: CompletionBody },
   '/v1/responses': { summary: 'Answer text and images in the shape of the Responses API.', body: ResponsesBody },
+  '/v1/embeddings': { summary: 'Turn texts into unit vectors.', body: EmbeddingsBody },
 };
 
 const gets: Readonly<Record<string, string>> = {

@@ -5,16 +5,19 @@ import { TercetError, toTercetError, wire } from '@tercet/contracts';
 import type { Log } from '@tercet/telemetry';
 import { webRoot } from '@tercet/web';
 import express, { type Express, type Request, type Response } from 'express';
+import type { ModelTable } from '../models/model-table.js';
 import type { Admission } from '../pipeline/admission.js';
 import type { PodTable } from '../pods/pod-table.js';
 import { type ChatOptions, chatCompletions, type Exchange } from './chat.js';
 import { completions } from './completions.js';
+import { type EmbeddingsOptions, embeddings } from './embeddings.js';
 import { sendError } from './error-body.js';
 import { openApiDocument } from './openapi.js';
 import { readJson } from './read-json.js';
 import { responses } from './responses.js';
 
-export interface RouterOptions extends ChatOptions {
+export interface RouterOptions extends ChatOptions, EmbeddingsOptions {
+  readonly models: ModelTable;
   readonly pods: PodTable;
   readonly admission: Admission;
   readonly bodyBytesMax: number;
@@ -27,6 +30,7 @@ const postRoutes: Readonly<Record<string, JsonRoute>> = {
   '/v1/chat/completions': chatCompletions,
   '/v1/completions': completions,
   '/v1/responses': responses,
+  '/v1/embeddings': embeddings,
 };
 
 /** Every HTTP route of the gateway. */
@@ -39,7 +43,7 @@ export function routesOf(options: RouterOptions): Express {
   }
   app.get('/v1/models', (_, response) => response.json({ object: 'list', data: options.models.all.map(modelObject) }));
   app.get('/v1/models/:name', (request, response) => {
-    guarded(response, () => response.json(modelObject(options.models.get(request.params.name))));
+    guarded(response, () => response.json(modelObject(options.models.any(request.params.name))));
   });
   app.get('/openapi.json', (_, response) => response.json(openApiDocument()));
   app.get('/healthz', (_, response) => response.type('text').send('ok\n'));
@@ -85,25 +89,27 @@ function guarded(response: Response, work: () => void): void {
   }
 }
 
-function modelObject(model: RouterOptions['models']['all'][number]): object {
-  const { name, contextTokensMax, vision } = model;
-  const tercet = { contextTokensMax, acceptsImages: vision !== undefined };
+function modelObject(model: ModelTable['all'][number]): object {
+  const { name, kind, contextTokensMax } = model;
+  const more = model.kind === 'text' ? { acceptsImages: model.vision !== undefined } : { dimensions: model.dimensions };
+  const tercet = { kind, contextTokensMax, ...more };
   return { id: name, object: 'model', created: 0, owned_by: 'tercet', tercet };
 }
 
 /** Ready when every model has a pod of each stage that it needs. */
 function ready({ models, pods, admission }: RouterOptions, response: Response): void {
-  const missing = models.all.flatMap(({ name, vision }) => {
-    const roles = [
-      wire.Role.ROLE_PREFILL,
-      wire.Role.ROLE_DECODE,
-      ...(vision === undefined ? [] : [wire.Role.ROLE_ENCODE]),
-    ];
-    const there = new Set(pods.ready().flatMap((pod) => (pod.model === name ? [pod.role] : [])));
-    return roles.filter((role) => !there.has(role)).map((role) => `${name}: no ${roleName(role)}`);
+  const missing = models.all.flatMap((model) => {
+    const there = new Set(pods.ready().flatMap((pod) => (pod.model === model.name ? [pod.role] : [])));
+    return rolesFor(model).flatMap((role) => (there.has(role) ? [] : [`${model.name}: no ${roleName(role)}`]));
   });
   if (admission.isClosed) missing.push('stopping');
   response.status(missing.length === 0 ? 200 : 503).json({ ready: missing.length === 0, missing });
+}
+
+function rolesFor(model: ModelTable['all'][number]): wire.Role[] {
+  const { ROLE_ENCODE, ROLE_PREFILL, ROLE_DECODE } = wire.Role;
+  if (model.kind === 'embedding') return [ROLE_ENCODE];
+  return [ROLE_PREFILL, ROLE_DECODE, ...(model.vision === undefined ? [] : [ROLE_ENCODE])];
 }
 
 function podObject(status: wire.WorkerStatus): object {

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { TercetError } from '@tercet/contracts';
-import { type Gguf, readGguf } from '@tercet/gguf';
+import type { Gguf } from '@tercet/gguf';
 import type { VisionShape } from '@tercet/media';
+import { openGguf } from '@tercet/models';
 import { type ChatTemplate, chatTemplateOf, type Tokenizer, tokenizerOf } from '@tercet/text';
+import { type EmbeddingModel, embeddingModel, isEmbedder } from './embedding-model.js';
 
 export interface ModelFiles {
   readonly name: string;
@@ -12,8 +13,9 @@ export interface ModelFiles {
   readonly contextTokensMax: number;
 }
 
-/** What the gateway must know of a model: how text and images become prompt slots. Weights are the stages'. */
+/** What the gateway must know of a model that writes: how text and images become prompt slots. Stages have weights. */
 export interface ServedModel {
+  readonly kind: 'text';
   readonly name: string;
   readonly tokenizer: Tokenizer;
   readonly template: ChatTemplate;
@@ -30,11 +32,13 @@ export interface ServedVision {
 }
 
 /** @throws model_file_missing, model_file_invalid */
-export function openModel({ name, path, mmprojPath, contextTokensMax }: ModelFiles): ServedModel {
+export function openModel({ name, path, mmprojPath, contextTokensMax }: ModelFiles): ServedModel | EmbeddingModel {
   const gguf = openGguf(path);
+  if (isEmbedder(gguf)) return embeddingModel(name, gguf);
   const tokenizer = tokenizerOf(gguf);
   const trained = gguf.numberOr(`${gguf.requireString('general.architecture')}.context_length`, contextTokensMax);
   return {
+    kind: 'text',
     name,
     tokenizer,
     template: chatTemplateOf(gguf),
@@ -60,23 +64,4 @@ function servedVision(mmproj: Gguf, tokenizer: Tokenizer): ServedVision {
     .digest('hex')
     .slice(0, 16);
   return { shape, preprocessingDigest: digest, placeholderTokenId };
-}
-
-function openGguf(path: string): Gguf {
-  let file: number;
-  try {
-    file = openSync(path, 'r');
-  } catch (cause) {
-    throw new TercetError('model_file_missing', { path }, { cause });
-  }
-  try {
-    const read = (offset: number, length: number) => {
-      const bytes = new Uint8Array(length);
-      readSync(file, bytes, 0, length, offset);
-      return bytes;
-    };
-    return readGguf({ size: fstatSync(file).size, read });
-  } finally {
-    closeSync(file);
-  }
 }

@@ -4,7 +4,9 @@ import type { Log } from '@tercet/telemetry';
 import type { Admission } from './admission.js';
 import { Answer } from './answer.js';
 import { type AttemptEvent, runAttempt } from './attempt.js';
+import { Deadline } from './deadline.js';
 import { type PlanNeed, type PodView, planRoute, type RoutePlan } from './plan.js';
+import { pointsAtPod } from './points-at-pod.js';
 import { fetchImages, type Prepare, type PreparedPrompt, tokenizePrompt } from './prepare.js';
 import type { AnswerEvent, GenerationRequest, Timeline } from './request.js';
 import type { PodSource, StageCalls } from './stage-calls.js';
@@ -213,30 +215,4 @@ class Course<Pod> {
     const { requestId } = request;
     return { requestId, ...stopwatch.times(answer.tokenIds.length), attempts, pods };
   }
-}
-
-/** Aborts with the signal, or by itself when the time is over. */
-class Deadline implements Disposable {
-  readonly signal: AbortSignal;
-  readonly #over = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-
-  constructor(ms: number, signal: AbortSignal) {
-    this.#timer = setTimeout(() => this.#over.abort(new TercetError('deadline_exceeded', { timeoutMs: ms })), ms);
-    this.signal = AbortSignal.any([signal, this.#over.signal]);
-  }
-
-  get passed(): boolean {
-    return this.#over.signal.aborted;
-  }
-
-  [Symbol.dispose](): void {
-    clearTimeout(this.#timer);
-  }
-}
-
-/** The pod is gone or is not what it was: what is known of it is wrong. Other failures are the request's. */
-function pointsAtPod(error: unknown): boolean {
-  const { code } = toTercetError(error, 'stage_failed');
-  return ['pod_unreachable', 'epoch_stale', 'draining', 'shutting_down'].includes(code);
 }

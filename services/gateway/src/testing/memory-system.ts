@@ -44,6 +44,7 @@ const vision = { tileSize: 4, longestEdge: 4, tokensPerTile: 2, split: false };
 /** A tokenizer and template of a real model; its vision is that of the fake backend. */
 export function testModel(): ServedModel {
   const model = openModel({ name: 'fake', path: tiny, contextTokensMax: 256 });
+  if (model.kind !== 'text') throw new Error('bug: the tiny model writes text');
   const placeholderTokenId = model.tokenizer.tokenIdOf('<image>') ?? 0;
   return { ...model, vision: { shape: vision, preprocessingDigest: 'test', placeholderTokenId } };
 }
