@@ -1,5 +1,5 @@
 import { DeviceArbiter } from '@tercet/device-arbiter';
-import { createSamplerFactory, EmbeddedEngine } from '@tercet/engine';
+import { type Backend, createSamplerFactory, EmbeddedEngine } from '@tercet/engine';
 import { type AllocateArena, openBackend } from '@tercet/ggml';
 import { systemClock } from '@tercet/telemetry';
 import { tokenizerOf } from '@tercet/text';
@@ -23,6 +23,7 @@ export async function openEngine(config: StageConfig, allocateArena: AllocateAre
     isThreadOurs: true,
     allocateArena,
   });
+  await warmUp(backend, config.role, threads);
   const tokenizer = tokenizerOf(backend.gguf);
   const { endOfTextTokenIds } = tokenizer;
   return EmbeddedEngine.open({
@@ -38,4 +39,31 @@ export async function openEngine(config: StageConfig, allocateArena: AllocateAre
     threads,
     ...(arbiter === undefined ? {} : { acquireCores: (need, signal) => arbiter.acquire(need, signal) }),
   });
+}
+
+const warmUpTokens = 64;
+
+/**
+ * Computes what the role will compute, once, so that the first request finds graphs built, matrices repacked and pages
+ * in memory. Rows that it leaves in the first slot are overwritten: no prefix knows of them.
+ */
+async function warmUp(backend: Backend, role: StageConfig['role'], threads: number): Promise<void> {
+  const never = new AbortController().signal;
+  const { media, embeddingDim, contextTokensMax } = backend.descriptor;
+  if (role === 'encode' && media !== undefined) {
+    const pixels = new Float32Array(3 * media.tileSize ** 2);
+    await backend.encodeTiles({ pixels, tileCount: 1, threads }, never);
+  }
+  if (role === 'encode' && embeddingDim !== undefined) {
+    await backend.embed({ tokenIds: new Uint32Array(1), threads }, never);
+  }
+  if (role === 'prefill') {
+    const tokenIds = new Uint32Array(Math.min(warmUpTokens, contextTokensMax));
+    const chunk = { slot: 0, start: 0, tokenIds, media: [], rows: 'prompt', wantsLogits: true } as const;
+    await backend.run({ prefills: [chunk], decodes: [], threads }, never);
+  }
+  if (role === 'decode') {
+    const row = { slot: 0, position: 0, tokenId: 0 };
+    await backend.run({ prefills: [], decodes: [row], threads }, never);
+  }
 }
