@@ -76,8 +76,16 @@ export class Supervisor implements AsyncDisposable {
 
   /** Resolves when every stage serves. @throws what stopped a process from starting, no_pod when it takes too long */
   async ready(signal: AbortSignal): Promise<void> {
-    const either = AbortSignal.any([signal, AbortSignal.timeout(readyTimeoutMs)]);
-    await Promise.race([this.#failed.promise, this.#untilReady(either)]);
+    const decided = new AbortController();
+    const either = AbortSignal.any([signal, decided.signal, AbortSignal.timeout(readyTimeoutMs)]);
+    const asking = this.#untilReady(either);
+    asking.catch(() => undefined);
+    try {
+      await Promise.race([this.#failed.promise, asking]);
+    } finally {
+      // Another program on the port may never answer.
+      decided.abort();
+    }
   }
 
   /** Rejects when a process cannot be kept running. */

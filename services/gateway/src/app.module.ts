@@ -123,6 +123,7 @@ async function listen(server: Server, { http }: GatewayConfig): Promise<Server> 
     return server;
   } catch (cause) {
     const taken = (cause as NodeJS.ErrnoException).code === 'EADDRINUSE';
-    throw new TercetError(taken ? 'port_in_use' : 'config_invalid', { ...http }, { cause: toTercetError(cause) });
+    const { host, port } = http;
+    throw new TercetError(taken ? 'port_in_use' : 'config_invalid', { host, port }, { cause: toTercetError(cause) });
   }
 }
