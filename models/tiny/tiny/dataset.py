@@ -46,7 +46,7 @@ class Generator:
         self.lists = lists
 
     def example(self, level: float, turns_max: int = 7) -> Example:
-        if self.rng.random() < self.lists:
+        if self.lists > 0 and self.rng.random() < self.lists:
             scene = self.shapes(level, 0).scenes[0]
             return Example([scene], [self.asker.listing(scene) for _ in range(int(self.rng.integers(1, 4)))])
         roll = self.rng.random()

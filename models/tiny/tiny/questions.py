@@ -178,8 +178,11 @@ class Asker:
         turns += self.counts(things) + self.existence(things) + self.pairs(things)
         if len(things) <= 3 and all(cell(t) for t in things):
             turns.append(self.ask("describe", describe(things)))
-        self.rng.shuffle(turns)
-        return turns
+        if self.held:
+            self.rng.shuffle(turns)
+            return turns
+        # Only the first few are asked: kinds that are learned late come earlier.
+        return sorted(turns, key=lambda t: -self.rng.random() ** (1 / WEIGHTS.get(t.kind, 1.0)))
 
     def listing(self, scene: Scene) -> Turn:
         """Everything about every thing, attribute after attribute, in an order that the question names.
@@ -281,6 +284,7 @@ class Asker:
         return Turn("textOnly", self.vary(str(self.rng.choice(questions))), answer)
 
 
+WEIGHTS = {"color": 4.0, "exists": 3.0, "count": 2.0, "bigger": 1.5}
 SORTED = {"left": lambda t: t.x, "right": lambda t: -t.x, "top": lambda t: t.y, "bottom": lambda t: -t.y,
           "small": lambda t: t.radius, "big": lambda t: -t.radius}
 
