@@ -12,6 +12,8 @@ export interface UpOptions {
   readonly slots: number;
   /** Cores that all stages share. */
   readonly cores: number;
+  /** Requests that run at a time. */
+  readonly requests: number;
   readonly allowPrivateAddresses: boolean;
 }
 
@@ -62,6 +64,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fo
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
+      REQUESTS: { runningMax: options.requests },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
     }),
   };
