@@ -31,6 +31,8 @@ export const errorTable = {
   invalid_json: row('INVALID_ARGUMENT', 400, 'never', 'the body is not JSON'),
   body_too_large: row('INVALID_ARGUMENT', 413, 'never', 'the body is larger than the limit'),
   model_not_found: row('NOT_FOUND', 404, 'never', 'there is no such model'),
+  headers_too_large: row('INVALID_ARGUMENT', 431, 'never', 'the headers are larger than the limit'),
+  request_timeout: row('DEADLINE_EXCEEDED', 408, 'never', 'the request did not arrive in time'),
   prompt_too_long: row('INVALID_ARGUMENT', 400, 'never', 'the prompt does not fit into the context'),
   grammar_unsupported: row('INVALID_ARGUMENT', 400, 'never', 'the schema or grammar cannot be enforced'),
   template_failed: row('INVALID_ARGUMENT', 400, 'never', 'the chat template cannot render these messages'),

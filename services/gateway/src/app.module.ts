@@ -7,6 +7,7 @@ import { type Log, openLog, systemClock } from '@tercet/telemetry';
 import type { GatewayConfig } from './config.js';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
+import { refuseConnection } from './http/refuse-connection.js';
 import { routesOf } from './http/router.js';
 import { measured, measuredEmbeddings } from './measured.js';
 import { GatewayMetrics } from './metrics.js';
@@ -93,7 +94,8 @@ export const GRPC_SERVER = Symbol('grpc server');
         const [models, pods, admission, generate, embed, metrics, log] = parts;
         const { bodyBytesMax } = config.http;
         const app = routesOf({ models, generate, embed, metrics, pods, admission, bodyBytesMax, log });
-        return listen(createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app), config);
+        const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app);
+        return listen(server.on('clientError', refuseConnection), config);
       },
     },
   ],

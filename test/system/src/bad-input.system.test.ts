@@ -1,265 +1,332 @@
-import { createServer } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
-import { wire } from '@tercet/contracts';
-import { GrpcChannel } from '@tercet/grpc';
-import { squarePicture } from './pictures.js';
+import { readFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { connect } from 'node:net';
+import { afterAll, afterEach, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { PictureServer } from './picture-server.js';
+import { png, squarePicture } from './pictures.js';
 import { RunningSystem } from './running-system.js';
 
 const model = 'tercet-tiny';
+const chatPath = '/v1/chat/completions';
+/** Stands in every prompt of this file, and must stand in no log. */
+const secret = 'quizzaciously';
 const red = squarePicture([200, 30, 30]);
+const textPart = { type: 'text', text: secret };
 const imagePart = (url: string) => ({ type: 'image_url', image_url: { url } });
-const ask = (text: string, image?: string) => ({
-  model,
-  temperature: 0,
-  max_tokens: 24,
-  messages: [{ role: 'user', content: image === undefined ? text : [imagePart(image), { type: 'text', text }] }],
-});
-const path = '/v1/chat/completions';
+const user = (content: unknown) => [{ role: 'user', content }];
+const ask = (more: object = {}) => ({ model, temperature: 0, max_tokens: 2, messages: user(secret), ...more });
+const show = (...urls: string[]) => ask({ messages: user([...urls.map(imagePart), textPart]) });
+const dataUrl = (type: string, bytes: Uint8Array) => `data:${type};base64,${Buffer.from(bytes).toString('base64')}`;
+const withSchema = (schema: object) =>
+  ask({ response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } });
 
-jest.setTimeout(120_000);
+jest.setTimeout(60_000);
 
 let system: RunningSystem;
-/** Gives what image URLs should not lead to. */
-const web = createServer((request, response) => {
-  if (request.url === '/page') response.setHeader('content-type', 'text/html').end('<html></html>');
-  else if (request.url === '/loop') response.writeHead(302, { location: '/loop' }).end();
-  else if (request.url === '/private') response.writeHead(302, { location: 'http://169.254.169.254/latest' }).end();
-  else if (request.url === '/endless') endless(response.setHeader('content-type', 'image/png'));
-  else if (request.url === '/gone') response.writeHead(404).end();
-  else if (request.url === '/good.png') response.end(Buffer.from(red.split(',')[1] ?? '', 'base64'));
-  // Anything else is never answered.
-});
-let webUrl = '';
-
+let server: PictureServer;
 beforeAll(async () => {
-  await new Promise<void>((resolve) => web.listen(0, '127.0.0.1', resolve));
-  webUrl = `http://127.0.0.1:${(web.address() as { port: number }).port}`;
-  system = await RunningSystem.start(['--requests', '3', '--allow-private-addresses']);
+  server = await PictureServer.open();
+  system = await RunningSystem.start(['--allow-private-addresses']);
 }, 90_000);
 afterAll(async () => {
-  web.closeAllConnections();
-  web.close();
   await system[Symbol.asyncDispose]();
+  await server[Symbol.asyncDispose]();
 }, 60_000);
 
-describe('a request that cannot be served says why', () => {
-  const html = `data:image/png;base64,${Buffer.from('<html></html>').toString('base64')}`;
-  const bomb = `data:image/png;base64,${pngClaiming(20_000, 20_000)}`;
-  const part = (role: string, content: unknown) => ({ ...ask('x'), messages: [{ role, content }] });
-  test.each([
-    { name: 'invalid JSON', body: '{', status: 400, code: 'invalid_json' },
-    { name: 'half a body', body: '{"model":"', status: 400, code: 'invalid_json' },
-    { name: 'JSON 100,000 deep', body: '['.repeat(100_000), status: 400, code: 'invalid_json' },
-    { name: 'a list', body: '[]', status: 400, code: 'invalid_request' },
-    { name: 'no messages', body: { model, messages: [] }, status: 400, code: 'invalid_request' },
-    { name: 'an unknown role', body: part('robot', 'x'), status: 400, code: 'invalid_request' },
-    { name: 'an unknown part', body: part('user', [{ type: 'smell' }]), status: 400, code: 'invalid_request' },
-    { name: 'an unknown field', body: { ...ask('x'), frobnicate: 1 }, status: 400, code: 'invalid_request' },
-    { name: 'an unknown model', body: { ...ask('x'), model: 'gpt-9' }, status: 404, code: 'model_not_found' },
-    { name: 'no tokens to answer with', body: { ...ask('x'), max_tokens: 0 }, status: 400, code: 'invalid_request' },
-    { name: 'fewer than none', body: { ...ask('x'), max_tokens: -1 }, status: 400, code: 'invalid_request' },
-    { name: 'one and a half', body: { ...ask('x'), max_tokens: 1.5 }, status: 400, code: 'invalid_request' },
-    { name: 'a temperature of -1', body: { ...ask('x'), temperature: -1 }, status: 400, code: 'invalid_request' },
-    { name: 'no choices', body: { ...ask('x'), n: 0 }, status: 400, code: 'invalid_request' },
-    { name: 'a million choices', body: { ...ask('x'), n: 1_000_000 }, status: 400, code: 'invalid_request' },
-    {
-      name: 'a token far away',
-      body: { ...ask('x'), logit_bias: { 9999999: 1 } },
-      status: 400,
-      code: 'invalid_request',
-    },
-    { name: 'too long a prompt', body: ask('word '.repeat(9000)), status: 400, code: 'prompt_too_long' },
-    { name: 'a picture that is a page', body: ask('x', html), status: 400, code: 'media_type_unsupported' },
-    { name: 'a truncated picture', body: ask('x', red.slice(0, 200)), status: 400, code: 'media_invalid' },
-    { name: 'a picture of 400 megapixels', body: ask('x', bomb), status: 400, code: 'media_too_large' },
-    { name: 'a file URL', body: ask('x', 'file:///etc/passwd'), status: 400, code: 'media_fetch_failed' },
-    { name: 'a schema that is none', body: withSchema({ type: 'no' }), status: 400, code: 'grammar_unsupported' },
-  ])('$name: $code', async ({ body, status, code }) => {
-    await expectRefused(body, { status, code });
-  });
-
-  test('bytes that are no UTF-8', async () => {
-    const body = Buffer.concat([Buffer.from('{"model":"'), Buffer.from([0xff, 0xfe]), Buffer.from('"}')]);
-    const response = await fetch(system.url + path, { method: 'POST', body });
-    expect([response.status, (await errorOf(response)).code]).toEqual([400, 'invalid_json']);
-  });
-
-  test('a body over the limit', async () => {
-    const response = await fetch(system.url + path, { method: 'POST', body: Buffer.alloc(65 * 1024 * 1024, 32) }).catch(
-      () => undefined,
-    );
-    // The connection may close before all of it is sent.
-    if (response !== undefined) expect((await errorOf(response)).code).toBe('body_too_large');
-    await expectAnswer();
-  });
-
-  test('10,000 pictures', async () => {
-    const content = Array.from({ length: 10_000 }, () => imagePart('data:,'));
-    await expectRefused(part('user', content), { code: 'media_too_many' });
-  });
-
-  test('huge headers, other methods and unknown routes', async () => {
-    const huge = await fetch(`${system.url}/healthz`, { headers: { 'x-long': 'a'.repeat(100_000) } });
-    expect(huge.status).toBe(431);
-    expect((await fetch(system.url + path)).status).toBe(405);
-    expect((await errorOf(await fetch(`${system.url}/v1/nothing`))).code).toBe('route_not_found');
-    expect((await fetch(`${system.url}/../../package.json`)).status).toBe(404);
-    await expectAnswer();
+afterEach(async () => {
+  const good = await system.post(chatPath, show(red));
+  expect({ status: good.status, body: await good.json() }).toMatchObject({
+    status: 200,
+    body: { object: expect.any(String) },
   });
 });
 
-describe('a picture by URL', () => {
+interface Refusal {
+  readonly status: number;
+  readonly code: string;
+  /** What the message must hold for a person to understand it. */
+  readonly says: RegExp;
+}
+
+async function expectRefusal(response: Response, { status, code, says }: Refusal): Promise<void> {
+  const text = await response.text();
+  expect({ status: response.status, text }).toEqual({ status, text: expect.stringMatching(/^\{"error":\{/) });
+  const { error } = JSON.parse(text);
+  expect(error).toMatchObject({ code, message: expect.stringMatching(says), request_id: expect.any(String) });
+  expect(error.message).not.toMatch(/node_modules|\.js:|undefined|\[object/);
+}
+
+describe('pictures', () => {
+  const stored = (name: string) =>
+    readFileSync(new URL(`../../../libs/adapters/image/src/testdata/${name}`, import.meta.url));
+  const half = (bytes: Uint8Array) => bytes.subarray(0, Math.floor(bytes.length / 2));
   test.each([
-    { to: '/page', code: 'media_type_unsupported' },
-    { to: '/gone', code: 'media_fetch_failed' },
-    { to: '/loop', code: 'media_fetch_failed' },
-    { to: '/endless', code: 'media_too_large' },
-    { to: '/never', code: 'media_fetch_failed' },
-  ])('$to: $code', async ({ to, code }) => {
-    await expectRefused(ask('x', webUrl + to), { code });
+    { what: 'no image', url: dataUrl('image/png', Buffer.from('hello')), code: 'media_type_unsupported' },
+    { what: 'nothing', url: 'data:image/png;base64,', code: 'media_invalid' },
+    { what: 'half a PNG', url: dataUrl('image/png', half(png(64, (x, y) => [x, y, x ^ y]))), code: 'media_invalid' },
+    { what: 'half a JPEG', url: dataUrl('image/jpeg', half(stored('wide-420.jpg'))), code: 'media_invalid' },
+    { what: 'half a WebP', url: dataUrl('image/webp', half(stored('lossy.webp'))), code: 'media_invalid' },
+    { what: 'half a GIF', url: dataUrl('image/gif', half(stored('full-table.gif'))), code: 'media_invalid' },
+    { what: '100 megapixels', url: dataUrl('image/png', bomb(10_000)), code: 'media_too_large', says: /10000|pixels/i },
+    { what: 'no base64', url: 'data:image/png;base64,!!!!', code: 'media_invalid', says: /base64/ },
+    { what: 'no URL', url: 'picture.png', code: 'media_fetch_failed', says: /URL/ },
+  ])('$what: $code', async ({ url, code, says = /media/i }) => {
+    await expectRefusal(await system.post(chatPath, show(url)), { status: 400, code, says });
   });
 
-  test('a good one is read; nobody listening, and a name that is none, are told', async () => {
-    const response = await system.post(path, ask('What colour is the square?', `${webUrl}/good.png`));
-    expect(response.status).toBe(200);
-    await expectRefused(ask('x', 'http://127.0.0.1:9/x.png'), { code: 'media_fetch_failed' });
-    await expectRefused(ask('x', 'http://no-such-host.invalid/x.png'), { code: 'media_fetch_failed' });
+  test('10,000 in one request', async () => {
+    const body = show(...Array.from({ length: 10_000 }, () => red));
+    const refusal = { status: 400, code: 'media_too_many', says: /10000.*16/ };
+    await expectRefusal(await system.post(chatPath, body), refusal);
   });
 
-  test('private addresses are refused where they are not allowed, also behind a redirect', async () => {
-    await using careful = await RunningSystem.start();
-    for (const url of [`${webUrl}/good.png`, 'http://[::1]/x.png', 'http://localhost/x.png', `${webUrl}/private`]) {
-      const response = await careful.post(path, ask('x', url));
-      expect([url, (await errorOf(response)).code]).toEqual([url, 'media_address_refused']);
+  test('one in a system message is seen, as those of a user are', async () => {
+    const messages = [{ role: 'system', content: [imagePart(red)] }, ...user(secret)];
+    const response = await system.post(chatPath, ask({ messages }));
+    expect({ status: response.status, ...((await response.json()) as object) }).toMatchObject({
+      status: 200,
+      usage: { prompt_tokens_details: { media_tokens: 16 } },
+    });
+  });
+});
+
+describe('picture URLs', () => {
+  test.each([
+    { path: '/hangs', code: 'media_fetch_failed', says: /not done within \d+ ms/ },
+    { path: '/redirects-for-ever', code: 'media_fetch_failed', says: /redirects/ },
+    { path: '/redirects-to-file', code: 'media_fetch_failed', says: /http/ },
+    { path: '/html', code: 'media_type_unsupported', says: /text\/html/ },
+    { path: '/html-as-png', code: 'media_type_unsupported', says: /media/i },
+    { path: '/endless', code: 'media_too_large', says: /bytesMax/ },
+    { path: '/claims-much', code: 'media_too_large', says: /bytes/ },
+    { path: '/cut', code: 'media_fetch_failed', says: /127\.0\.0\.1/ },
+    { path: '/missing', code: 'media_fetch_failed', says: /404/ },
+  ])('$path: $code', async ({ path, code, says }) => {
+    const response = await system.post(chatPath, show(`${server.url}${path}?${secret}`));
+    await expectRefusal(response, { status: 400, code, says });
+  });
+
+  test('a port that nobody listens on', async () => {
+    const refusal = { status: 400, code: 'media_fetch_failed', says: /refused/i };
+    await expectRefusal(await system.post(chatPath, show('http://127.0.0.1:9/x.png')), refusal);
+  });
+
+  test('one that leads to a picture is read, over a redirect too', async () => {
+    for (const path of ['/picture', '/redirects-to-picture']) {
+      expect((await system.post(chatPath, show(server.url + path))).status).toBe(200);
     }
   });
 });
 
-describe('when as many requests run as may', () => {
-  test('one more is refused with Retry-After, and served once there is room', async () => {
-    const busy = Array.from({ length: 3 }, (_, seed) =>
-      system.post(path, { ...ask('Hello.'), max_tokens: 1500, ignore_eos: true, stream: true, seed }),
+describe('fields', () => {
+  const invalid = (param: RegExp): Refusal => ({ status: 400, code: 'invalid_request', says: param });
+  const tools = [{ type: 'function', function: { name: 'there', parameters: { type: 'object' } } }];
+  const elsewhere = { type: 'function', function: { name: 'elsewhere' } };
+  test.each<{ what: string; body: unknown; refusal: Refusal }>([
+    {
+      what: 'a prompt over the context',
+      body: ask({ messages: user(`${secret} `.repeat(9000)) }),
+      refusal: { status: 400, code: 'prompt_too_long', says: /promptTokens: \d+, contextTokensMax: 4096/ },
+    },
+    ...[0, -1, 1.5, 1e30, 'many'].map((max_tokens) => ({
+      what: `max_tokens ${max_tokens}`,
+      body: ask({ max_tokens }),
+      refusal: invalid(/max_tokens/),
+    })),
+    ...[-0.1, 2.1, 'hot'].map((temperature) => ({
+      what: `temperature ${temperature}`,
+      body: ask({ temperature }),
+      refusal: invalid(/temperature/),
+    })),
+    ...[0, 17, 1e9, 1.5].map((n) => ({ what: `n ${n}`, body: ask({ n }), refusal: invalid(/param: n,/) })),
+    {
+      what: 'an unknown model',
+      body: ask({ model: 'gpt-9' }),
+      refusal: { status: 404, code: 'model_not_found', says: /gpt-9/ },
+    },
+    { what: 'no model', body: { messages: user(secret) }, refusal: invalid(/model/) },
+    { what: 'an unknown field', body: ask({ frobnicate: 1 }), refusal: invalid(/frobnicate/) },
+    { what: 'no messages', body: ask({ messages: [] }), refusal: invalid(/messages/) },
+    { what: 'no object', body: [], refusal: invalid(/object/) },
+    {
+      what: 'an unknown role',
+      body: ask({ messages: [{ role: 'wizard', content: secret }] }),
+      refusal: invalid(/messages\.0\.role/),
+    },
+    {
+      what: 'a schema of an unknown type',
+      body: withSchema({ type: 'no' }),
+      refusal: { status: 400, code: 'grammar_unsupported', says: /type/ },
+    },
+    {
+      what: 'a schema with a keyword that cannot be held',
+      body: withSchema({ type: 'array', uniqueItems: true }),
+      refusal: { status: 400, code: 'grammar_unsupported', says: /uniqueItems/ },
+    },
+    {
+      what: 'an unknown response format',
+      body: ask({ response_format: { type: 'xml' } }),
+      refusal: invalid(/response_format/),
+    },
+    {
+      what: 'a tool that is not there',
+      body: ask({ tools, tool_choice: elsewhere }),
+      refusal: invalid(/no such tool/),
+    },
+    {
+      what: 'a bias of a token that is not there',
+      body: ask({ logit_bias: { 4000000: 1 } }),
+      refusal: invalid(/logit_?bias/i),
+    },
+    { what: 'a bias of no number', body: ask({ logit_bias: { word: 1 } }), refusal: invalid(/logit_bias/) },
+    { what: 'a bias beyond 32 bits', body: ask({ logit_bias: { 99999999999: 1 } }), refusal: invalid(/logit_?bias/i) },
+  ])('$what', async ({ body, refusal }) => {
+    await expectRefusal(await system.post(chatPath, body), refusal);
+  });
+
+  test('a seed beyond 64 bits', async () => {
+    const body = JSON.stringify(ask({ seed: 7 })).replace('"seed":7', '"seed":18446744073709551616');
+    await expectRefusal(await system.post(chatPath, body), invalid(/seed/));
+  });
+
+  test('a max_tokens that no context has ends with the context', async () => {
+    const response = await system.post(
+      chatPath,
+      ask({ max_tokens: 1_000_000, messages: user(`${secret} `.repeat(20)) }),
     );
-    const streams = await Promise.all(busy);
-    const refused = await system.post(path, ask('Hello.'));
-    expect([refused.status, (await errorOf(refused)).code]).toEqual([429, 'overloaded']);
-    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThan(0);
-    for (const { body } of streams) await body?.cancel();
-    await expectAnswer();
+    expect(response.status).toBe(200);
+    await response.json();
   });
 });
 
-describe('a call to a stage that does not belong there', () => {
-  const open = async (podId: string, role: wire.Role, more: Partial<wire.CallContext> = {}) => {
-    const channel = GrpcChannel.open(`unix:${system.folder}/run/${podId}.sock`);
-    const { epoch } = await channel.client(wire.WorkerDefinition).getStatus({});
-    const deadlineUnixMs = BigInt(Date.now() + 10_000);
-    const context = { requestId: 'r', attempt: 1, deadlineUnixMs, role, epoch, tenant: '', traceparent: '', ...more };
-    return { channel, context };
-  };
-  const sampling = wire.Sampling.create({ topP: 1, repetitionPenalty: 1 });
-  const prefill = { model, tokenIds: [1, 2, 3], media: [], sampling, generatedTokens: 0, discardKv: true };
-  const { ROLE_PREFILL, ROLE_DECODE } = wire.Role;
+describe('JSON', () => {
+  const deep = (open: string, close: string) => `${open.repeat(100_000)}1${close.repeat(100_000)}`;
+  const inside = (field: string) => JSON.stringify(ask({ inside: 0 })).replace('"inside":0', field);
+  const nested = deep('{"a":', '}');
+  test.each([
+    { what: 'none at all', body: '', code: 'invalid_json' },
+    {
+      what: 'half of it',
+      body: `{"model":"${model}","messages":[{"role":"user","content":"${secret}`,
+      code: 'invalid_json',
+    },
+    { what: 'with a comma too many', body: '{"a":1,}', code: 'invalid_json' },
+    { what: 'not UTF-8', body: Buffer.from([0x7b, 0x22, 0xff, 0xfe, 0x22, 0x7d]), code: 'invalid_json' },
+    { what: '100,000 lists deep', body: deep('[', ']'), code: 'invalid_request' },
+    { what: '100,000 objects deep', body: nested, code: 'invalid_request' },
+    { what: 'deep metadata', body: inside(`"metadata":{"a":${nested}}`), code: 'invalid_request' },
+    {
+      what: 'a deep schema',
+      body: inside(`"response_format":{"type":"json_schema","json_schema":{"name":"x","schema":${nested}}}`),
+      code: 'invalid_request',
+    },
+    {
+      what: 'deep parameters of a tool',
+      body: inside(`"tools":[{"type":"function","function":{"name":"x","parameters":${nested}}}]`),
+      code: 'invalid_request',
+    },
+  ])('$what: $code', async ({ body, code }) => {
+    const response = await fetch(system.url + chatPath, { method: 'POST', body });
+    await expectRefusal(response, { status: 400, code, says: /./ });
+  });
+
+  test.each(['length', 'chunks'] as const)('a body over the limit, told by its %s', async (by) => {
+    const size = 65 * 1024 * 1024;
+    const whole = Buffer.alloc(size, 0x20);
+    const body = by === 'length' ? whole : new Blob([whole]).stream();
+    const init = { method: 'POST', body, ...(by === 'length' ? {} : { duplex: 'half' }) };
+    const response = await fetch(system.url + chatPath, init as RequestInit).catch((error: unknown) => error);
+    // The server hangs up on what it does not read: a client that is still sending may see only that.
+    if (response instanceof Response)
+      await expectRefusal(response, { status: 413, code: 'body_too_large', says: /67108864/ });
+    else expect(String((response as Error).cause)).toMatch(/EPIPE|ECONNRESET|other side closed/);
+  });
+});
+
+describe('HTTP', () => {
+  test.each([
+    { method: 'GET', path: chatPath, allow: 'POST' },
+    { method: 'DELETE', path: '/v1/embeddings', allow: 'POST' },
+    { method: 'POST', path: '/v1/models', allow: 'GET, HEAD' },
+    { method: 'PUT', path: '/healthz', allow: 'GET, HEAD' },
+  ])('$method $path is not allowed', async ({ method, path, allow }) => {
+    const response = await fetch(system.url + path, { method });
+    await expectRefusal(response, { status: 405, code: 'method_not_allowed', says: new RegExp(path) });
+    expect(response.headers.get('allow')).toBe(allow);
+  });
 
   test.each([
-    { what: 'a stale epoch', podId: 'prefill-0', more: { epoch: 77n }, code: 'epoch_stale' },
-    { what: 'another role', podId: 'prefill-0', more: { role: ROLE_DECODE }, code: 'epoch_stale' },
-    { what: 'a pod of another role', podId: 'decode-0', more: {}, code: 'epoch_stale' },
-    { what: 'a deadline that is over', podId: 'prefill-0', more: { deadlineUnixMs: 1n }, code: 'deadline_exceeded' },
-  ])('$what: $code', async ({ podId, more, code }) => {
-    const { channel, context } = await open(podId, ROLE_PREFILL, more);
-    const events = channel.client(wire.PrefillDefinition).prefill({ ...prefill, context });
-    const failure = await events[Symbol.asyncIterator]()
-      .next()
-      .catch((error: unknown) => error);
-    channel.close();
-    expect((failure as { code?: string }).code).toEqual(typeof code === 'string' ? code : expect.stringMatching(code));
+    { method: 'GET', path: '/v1/nothing' },
+    { method: 'POST', path: '/v2/chat/completions' },
+    { method: 'GET', path: '/%2e%2e/package.json' },
+  ])('$method $path is not there', async ({ method, path }) => {
+    await expectRefusal(await fetch(system.url + path, { method }), {
+      status: 404,
+      code: 'route_not_found',
+      says: /route/,
+    });
   });
 
-  test('a lease of another layout', async () => {
-    const { channel, context } = await open('prefill-0', ROLE_PREFILL);
-    const endpoint = `unix:${system.folder}/run/encode-0.tensors.sock`;
-    const lease = {
-      leaseId: '0'.repeat(32),
-      endpoint,
-      generation: 1n,
-      layoutDigest: 'none',
-      shape: [16, 192],
-      dtype: wire.DType.DTYPE_F32,
-      bytes: 16n * 192n * 4n,
-      expiresUnixMs: BigInt(Date.now() + 10_000),
-    };
-    const media = [{ start: 0, tokens: 16, contentKey: 'k', lease, leaseRow: 0 }];
-    const tokenIds = Array<number>(20).fill(5);
-    const events = channel.client(wire.PrefillDefinition).prefill({ ...prefill, tokenIds, media, context });
-    const failure = await events[Symbol.asyncIterator]()
-      .next()
-      .catch((error: unknown) => error);
-    channel.close();
-    expect((failure as { code?: string }).code).toBe('lease_mismatch');
-    await expectAnswer();
+  test.each(['/v1/models/%E0%A4', '/%E0%A4%', '/%00.html'])('%s is no path', async (path) => {
+    const { status, body } = await get(path);
+    expect([400, 404]).toContain(status);
+    expect(JSON.parse(body).error.code).toMatch(/invalid_request|route_not_found/);
+  });
+
+  test('huge headers', async () => {
+    const { status, body } = await get('/healthz', { 'x-long': 'a'.repeat(1_000_000) });
+    expect({ status, error: JSON.parse(body).error }).toMatchObject({
+      status: 431,
+      error: { code: 'headers_too_large' },
+    });
+  });
+
+  test('what is no HTTP', async () => {
+    const socket = connect({ port: Number(new URL(system.url).port), host: '127.0.0.1' });
+    socket.end('HELLO\r\n\r\n');
+    let said = '';
+    for await (const chunk of socket) said += String(chunk);
+    expect(said).toMatch(/^HTTP\/1\.1 400 [\s\S]*"code":"invalid_request"/);
   });
 });
 
-describe('after all of that', () => {
-  test('nothing is held, no process was started again, and no log has a prompt or an image', async () => {
-    await system.post(path, ask('xylophonic secret', red));
-    await system.until((pods) =>
-      pods.every(({ running, leasesOpen, kvBlocksUsed }) => running + leasesOpen + kvBlocksUsed === 0),
-    );
-    const ready = system.log().filter(({ event }) => event === 'stage.ready' || event === 'gateway.ready');
+describe('after all of it', () => {
+  test('the same processes run, and none of them holds anything', async () => {
+    await system.until((pods) => pods.every((p) => p.running + p.waiting + p.kvBlocksUsed + p.leasesOpen === 0));
+    const log = system.log();
+    const ready = log.filter(({ event }) => event === 'stage.ready' || event === 'gateway.ready');
     expect(ready).toHaveLength(4);
-    await sleep(200);
-    const log = JSON.stringify(system.log());
-    expect(log).not.toContain('xylophonic');
-    expect(log).not.toContain(red.slice(40, 80));
-    expect(log).not.toContain('word word');
+    expect(log.filter(({ level }) => level === 'error')).toEqual([]);
+  });
+
+  test('no log has a prompt, a picture or a URL', () => {
+    const said = readFileSync(`${system.folder}/tercet.log`, 'utf8');
+    expect(said).toContain('request.');
+    expect(said).not.toContain(secret);
+    expect(said).not.toContain(red.slice(60, 90));
+    expect(said).not.toContain(server.url);
   });
 });
 
-async function expectRefused(body: unknown, expected: { status?: number; code: string }): Promise<void> {
-  const response = await system.post(path, body);
-  const { code, message } = await errorOf(response);
-  expect({ status: response.status, code }).toEqual({
-    status: expected.status ?? expect.any(Number),
-    code: expected.code,
+/** A PNG whose header says that it is a square of this edge; its pixels are missing. */
+function bomb(edge: number): Buffer {
+  const picture = Buffer.from(png(1, () => [0, 0, 0]));
+  picture.writeUInt32BE(edge, 16);
+  picture.writeUInt32BE(edge, 20);
+  return picture;
+}
+
+/** A request as it is written: `fetch` would correct the path and hang up on the answer to huge headers. */
+function get(path: string, headers: Record<string, string> = {}): Promise<{ status: number; body: string }> {
+  return new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(system.url);
+    const asked = request({ hostname, port, path, headers }, (response) => {
+      let body = '';
+      response.on('data', (chunk) => {
+        body += String(chunk);
+      });
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
+    });
+    asked.on('error', reject).end();
   });
-  expect(response.status).toBeGreaterThanOrEqual(400);
-  expect(message).not.toBe('');
-}
-
-async function expectAnswer(): Promise<void> {
-  const response = await system.post(path, ask('Hello.'));
-  expect(response.status).toBe(200);
-}
-
-async function errorOf(response: Response): Promise<{ code: string; message: string }> {
-  return ((await response.json()) as { error: { code: string; message: string } }).error;
-}
-
-function withSchema(schema: object) {
-  return { ...ask('x'), response_format: { type: 'json_schema', json_schema: { name: 'x', schema } } };
-}
-
-function endless(response: {
-  write(bytes: Buffer): boolean;
-  destroyed: boolean;
-  once(event: 'drain', go: () => void): unknown;
-}) {
-  const bytes = Buffer.alloc(256 * 1024);
-  const more = () => {
-    if (response.destroyed) return;
-    while (response.write(bytes));
-    response.once('drain', more);
-  };
-  more();
-}
-
-/** The head of a PNG that claims a size. */
-function pngClaiming(width: number, height: number): string {
-  const head = Buffer.from('89504e470d0a1a0a0000000d4948445200000000000000000802000000', 'hex');
-  head.writeUInt32BE(width, 16);
-  head.writeUInt32BE(height, 20);
-  return Buffer.concat([head, Buffer.alloc(64)]).toString('base64');
 }

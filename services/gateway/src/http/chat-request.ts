@@ -40,6 +40,9 @@ const ResponseFormat = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('json_schema'), json_schema: JsonSchema.loose() }),
 ]);
 
+/** As the key of an object. Those that the model has not are refused by the stages; more than 32 bits reach none. */
+const TokenId = z.string().refine((id) => /^\d{1,10}$/.test(id) && Number(id) <= 0xffffffff, 'not a token id');
+
 /** Options that every generating route has, as OpenAI names them; `top_k`, `min_p` and the like as vLLM does. */
 export const samplingFields = {
   max_tokens: z.int().min(1).nullish(),
@@ -51,7 +54,7 @@ export const samplingFields = {
   presence_penalty: z.number().min(-2).max(2).nullish(),
   repetition_penalty: z.number().gt(0).max(10).nullish(),
   seed: z.int().nullish(),
-  logit_bias: z.record(z.string().regex(/^\d+$/), z.number().min(-100).max(100)).nullish(),
+  logit_bias: z.record(TokenId, z.number().min(-100).max(100)).nullish(),
   stop: z.union([z.string(), z.array(z.string()).max(16)]).nullish(),
   n: z.int().min(1).max(16).nullish(),
   ignore_eos: z.boolean().nullish(),
@@ -90,7 +93,8 @@ export function parseBody<Schema extends z.ZodType>(schema: Schema, body: unknow
   if (result.success) return result.data;
   const issue = deepest(result.error.issues[0] as z.core.$ZodIssue);
   const param = issue.path.join('.');
-  throw new TercetError('invalid_request', { param: param === '' ? undefined : param, reason: issue.message });
+  const reason = issue.message.endsWith('received undefined') ? 'missing' : issue.message;
+  throw new TercetError('invalid_request', { param: param === '' ? undefined : param, reason });
 }
 
 /** The seed that a request without one gets is random: the answer says which it was. */

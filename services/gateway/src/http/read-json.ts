@@ -1,9 +1,13 @@
 import type { IncomingMessage } from 'node:http';
 import { TercetError } from '@tercet/contracts';
 
+/** Lists and objects within each other; what reads a body further on may call itself once for each. */
+const depthMax = 200;
+
 /**
  * The JSON body of a request.
- * @throws body_too_large as soon as the limit is passed, invalid_json for what is not UTF-8 or not JSON
+ * @throws body_too_large as soon as the limit is passed; invalid_json for what is not UTF-8 or not JSON;
+ *   invalid_request for what is nested too deep
  */
 export async function readJson(request: IncomingMessage, bytesMax: number): Promise<unknown> {
   const announced = Number(request.headers['content-length'] ?? 0);
@@ -15,7 +19,9 @@ export async function readJson(request: IncomingMessage, bytesMax: number): Prom
     if (bytes > bytesMax) throw new TercetError('body_too_large', { bytes, bytesMax });
     chunks.push(chunk);
   }
-  return parse(Buffer.concat(chunks));
+  const json = parse(Buffer.concat(chunks));
+  if (isDeeperThan(depthMax, json)) throw new TercetError('invalid_request', { reason: 'nested too deep', depthMax });
+  return json;
 }
 
 function parse(body: Buffer): unknown {
@@ -30,4 +36,18 @@ function parse(body: Buffer): unknown {
   } catch (cause) {
     throw new TercetError('invalid_json', { reason: (cause as Error).message.slice(0, 80) }, { cause });
   }
+}
+
+/** Level by level: a function that calls itself would be what the limit protects from. */
+function isDeeperThan(levels: number, json: unknown): boolean {
+  let level = [json].filter(isTree);
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth === levels) return true;
+    level = level.flatMap((tree) => Object.values(tree).filter(isTree));
+  }
+  return false;
+}
+
+function isTree(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }

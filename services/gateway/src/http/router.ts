@@ -33,13 +33,24 @@ const postRoutes: Readonly<Record<string, JsonRoute>> = {
   '/v1/embeddings': embeddings,
 };
 
+/** Beside the files of the page. */
+const getRoutes = [
+  '/v1/models',
+  '/v1/models/:name',
+  '/openapi.json',
+  '/healthz',
+  '/readyz',
+  '/metrics',
+  '/tercet/pods',
+];
+
 /** Every HTTP route of the gateway. */
 export function routesOf(options: RouterOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag');
   for (const [path, route] of Object.entries(postRoutes)) {
     app.post(path, (request, response) => answer(options, { request, response }, route));
-    app.all(path, (_, response) => sendError(response, new TercetError('method_not_allowed', { path })));
+    app.all(path, onlyMethods('POST'));
   }
   app.get('/v1/models', (_, response) => response.json({ object: 'list', data: options.models.all.map(modelObject) }));
   app.get('/v1/models/:name', (request, response) => {
@@ -53,11 +64,27 @@ export function routesOf(options: RouterOptions): Express {
     response.type(registry.contentType).send(await registry.metrics());
   });
   app.get('/tercet/pods', (_, response) => response.json({ pods: options.pods.statuses().map(podObject) }));
+  app.all(getRoutes, onlyMethods('GET, HEAD'));
   app.get(/.*/, (request, response) => sendPage(request, response));
   app.use((request: Request, response: Response) => {
     sendError(response, new TercetError('route_not_found', { path: request.path }));
   });
+  app.use(badPath);
   return app;
+}
+
+function onlyMethods(allow: string): (request: Request, response: Response) => void {
+  return ({ method, path }, response) => {
+    response.setHeader('Allow', allow);
+    sendError(response, new TercetError('method_not_allowed', { method, path }));
+  };
+}
+
+/** Express gives the error of a path that it cannot decode only to a function of four parameters. */
+function badPath(error: unknown, request: Request, response: Response, _next: unknown): void {
+  const isPath = error instanceof URIError;
+  const failure = isPath ? new TercetError('invalid_request', { path: request.path, reason: 'not a path' }) : error;
+  sendError(response, failure);
 }
 
 /** Reads the body, runs the route, and cancels everything when the client leaves. */
