@@ -127,16 +127,32 @@ export class RoleHost<Stage extends MountedStage> {
   }
 
   async #mount(role: wire.Role): Promise<RoleState> {
+    this.#refuseWhenStopping(role);
     const epoch = this.#state.epoch + 1n;
     if (role === wire.Role.ROLE_UNSPECIFIED) return this.#change({ role, epoch, phase: wire.Phase.PHASE_UNASSIGNED });
     this.#change({ role: wire.Role.ROLE_UNSPECIFIED, phase: wire.Phase.PHASE_MOUNTING });
+    let stage: Stage;
     try {
-      this.#stage = await this.#options.mount(role);
+      stage = await this.#options.mount(role);
     } catch (error) {
+      this.#refuseWhenStopping(role);
       this.#change({ epoch, phase: wire.Phase.PHASE_UNASSIGNED });
       throw new TercetError('role_switch_failed', { role: roleName(role), epoch }, { cause: error });
     }
+    if (this.#isStopping) await stage[Symbol.asyncDispose]();
+    this.#refuseWhenStopping(role);
+    this.#stage = stage;
     return this.#change({ role, epoch, phase: wire.Phase.PHASE_READY });
+  }
+
+  get #isStopping(): boolean {
+    return this.#state.phase === wire.Phase.PHASE_STOPPING;
+  }
+
+  /** @throws role_switch_failed: the process began to stop while the switch ran */
+  #refuseWhenStopping(role: wire.Role): void {
+    if (!this.#isStopping) return;
+    throw new TercetError('role_switch_failed', { role: roleName(role), reason: 'the process stops' });
   }
 
   async #drainAndCut(signal: AbortSignal): Promise<void> {
