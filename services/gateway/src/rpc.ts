@@ -3,6 +3,7 @@ import { TercetError, wire } from '@tercet/contracts';
 import { type MountedService, service } from '@tercet/grpc';
 import type { ChatMessage, ChatRole } from '@tercet/text';
 import type { Generate } from './http/chat.js';
+import { topLogprobsMax } from './http/chat-request.js';
 import { type Embed, embeddingInputsMax } from './http/embeddings.js';
 import { embeddingInput } from './models/embedding-model.js';
 import type { ModelTable } from './models/model-table.js';
@@ -70,6 +71,10 @@ function generationOf(request: wire.ChatRequest, models: ModelTable): Generation
   });
   if (messages.length === 0) throw new TercetError('invalid_request', { param: 'messages', reason: 'none' });
   if (options?.tokensMax === 0) throw new TercetError('invalid_request', { param: 'options.tokens_max' });
+  const topLogprobs = options?.topLogprobs ?? 0;
+  if (topLogprobs > topLogprobsMax) {
+    throw new TercetError('invalid_request', { param: 'options.top_logprobs', topLogprobs, topLogprobsMax });
+  }
   return {
     requestId: randomUUID(),
     tenant: '',

@@ -48,6 +48,7 @@ const answers: Readonly<Record<string, Answer>> = {
   '/picture': send('image/png', picture),
   '/redirects-to-picture': redirect('/picture'),
   '/redirects-for-ever': redirect('/redirects-for-ever'),
+  '/redirects-to-link-local': redirect('http://169.254.169.254/latest'),
   '/redirects-to-file': redirect('file:///etc/hostname'),
   '/html': send('text/html', '<html></html>'),
   '/html-as-png': send('image/png', '<html></html>'),

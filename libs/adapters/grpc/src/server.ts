@@ -5,6 +5,7 @@ import { type CompatServiceDefinition, createServer, type Server, type ServiceIm
 import type { CallContext, ServerMiddlewareCall } from 'nice-grpc-common';
 import { type CallGate, gateCalls } from './call-gate.js';
 import { channelLimits, targetOf } from './endpoint.js';
+import { checkedRequests, refuseMalformed } from './malformed.js';
 import { toServerError } from './status.js';
 
 /** A service on its way to a server; made by {@link service}. */
@@ -18,9 +19,10 @@ export function service<Definition extends CompatServiceDefinition>(
   implementation: ServiceImplementation<Definition>,
   gate?: { readonly gate: CallGate; readonly role: wire.Role },
 ): MountedService {
+  const checked = checkedRequests(definition);
   return (server) => {
-    if (gate === undefined) server.add(definition, implementation);
-    else server.with(gateCalls(gate.gate, gate.role)).add(definition, implementation);
+    if (gate === undefined) server.add(checked, implementation);
+    else server.with(gateCalls(gate.gate, gate.role)).add(checked, implementation);
   };
 }
 
@@ -37,7 +39,9 @@ export class GrpcServer implements AsyncDisposable {
 
   /** @throws port_in_use when another process listens there, config_invalid */
   static async open(endpoint: string, services: readonly MountedService[]): Promise<GrpcServer> {
-    const server = createServer({ ...channelLimits, 'grpc.keepalive_time_ms': 10_000 }).use(translateErrors);
+    const server = createServer({ ...channelLimits, 'grpc.keepalive_time_ms': 10_000 })
+      .use(translateErrors)
+      .use(refuseMalformed);
     for (const mount of services) mount(server);
     if (endpoint.startsWith('unix:')) await removeDeadSocket(endpoint.slice('unix:'.length));
     try {

@@ -40,6 +40,9 @@ const ResponseFormat = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('json_schema'), json_schema: JsonSchema.loose() }),
 ]);
 
+/** Alternatives that are reported for a token at most. */
+export const topLogprobsMax = 20;
+
 /** As the key of an object. Those that the model has not are refused by the stages; more than 32 bits reach none. */
 const TokenId = z.string().refine((id) => /^\d{1,10}$/.test(id) && Number(id) <= 0xffffffff, 'not a token id');
 
@@ -79,7 +82,7 @@ export const ChatBody = z.strictObject({
   stream: z.boolean().nullish(),
   stream_options: z.strictObject({ include_usage: z.boolean().optional() }).nullish(),
   logprobs: z.boolean().nullish(),
-  top_logprobs: z.int().min(0).max(20).nullish(),
+  top_logprobs: z.int().min(0).max(topLogprobsMax).nullish(),
   response_format: ResponseFormat.nullish(),
   ...toolFields,
 });
