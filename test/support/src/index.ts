@@ -1,2 +1,2 @@
 export { environment } from './config.js';
-export { needs, needsPythonModules } from './needs.js';
+export { needs, needsModel, needsPythonModules } from './needs.js';

@@ -1,7 +1,8 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
+import { modelsConfig } from '@tercet/models';
 import { requiredPeers, searchPath } from './config.js';
 
 const programs: Readonly<Record<string, readonly string[]>> = {
@@ -32,6 +33,12 @@ export function needsPythonModules(peer: string, modules: readonly string[]): st
   } catch {
     return skip(peer, `needs Python with ${modules.join(' and ')}`);
   }
+}
+
+/** Path of a file of a model that `tercet models pull` got, as {@link needs}; the model's name is the peer. */
+export function needsModel(name: string, file: string): string | undefined {
+  const path = join(modelsConfig().folder, name, file);
+  return existsSync(path) ? path : skip(name, `needs ${name}: tercet models pull ${name}`);
 }
 
 function skip(peer: string, reason: string): undefined {

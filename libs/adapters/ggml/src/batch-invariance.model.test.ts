@@ -4,14 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
 import type { DecodeRow } from '@tercet/engine';
+import { needsModel } from '@tercet/testing';
 import type { GgmlBackend } from './ggml-backend.js';
 import { type RandomLlama, randomLlamaFile } from './random-llama.js';
-import { bestOf, chunkOf, fixturePath, never, openFixture, prefill, pulledModel } from './testing.js';
+import { bestOf, chunkOf, fixturePath, never, openFixture, prefill } from './testing.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tercet-invariance-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const gemma = pulledModel('gemma-3-270m-it', 'gemma-3-270m-it-Q4_K_M.gguf', process.env);
+const gemma = needsModel('gemma-3-270m-it', 'gemma-3-270m-it-Q4_K_M.gguf');
 const tiny = fixturePath('../tiny/tercet-tiny.gguf');
 const chunkTokens = 64;
 

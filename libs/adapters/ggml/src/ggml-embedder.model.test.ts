@@ -1,6 +1,10 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from '@jest/globals';
 import { ManualClock } from '@tercet/base';
 import { EmbeddedEngine, greedySampler } from '@tercet/engine';
+import { readGguf } from '@tercet/gguf';
+import { needsModel } from '@tercet/testing';
+import { tokenizerOf } from '@tercet/text';
 import { GgmlEmbedder } from './ggml-embedder.js';
 import { distance, fixturePath, golden, never } from './testing.js';
 
@@ -69,3 +73,33 @@ describe('a BERT embedder with random weights', () => {
     expect(() => open('llama')).toThrow(expect.objectContaining({ code: 'model_file_invalid' }));
   });
 });
+
+const minilm = needsModel('all-minilm-l6-v2', 'all-minilm-l6-v2-F32.gguf');
+if (minilm !== undefined) {
+  describe('all-MiniLM-L6-v2, against transformers', () => {
+    const sentences = golden<{ text: string; tokenIds: number[]; vector: number[] }[]>('minilm');
+
+    test('texts become the same tokens', () => {
+      const bytes = readFileSync(minilm);
+      const gguf = readGguf({ size: bytes.length, read: (offset, length) => bytes.subarray(offset, offset + length) });
+      const tokenizer = tokenizerOf(gguf);
+      for (const { text, tokenIds } of sentences) {
+        expect([text, tokenizer.encode([{ text, trusted: false }])]).toEqual([text, tokenIds.slice(1, -1)]);
+      }
+    });
+
+    test('sentences become the same vectors', async () => {
+      const options = { modelName: 'minilm', modelPath: minilm, contextTokensMax: 512 };
+      await using embedder = GgmlEmbedder.open(options);
+      for (const { tokenIds, vector } of sentences) {
+        const found = await embedder.embed({ tokenIds: Uint32Array.from(tokenIds), threads: 1 }, never);
+        expect(dot(found, vector)).toBeGreaterThan(0.9999);
+      }
+    });
+  });
+}
+
+/** Cosine of two unit vectors. */
+function dot(a: ArrayLike<number>, b: readonly number[]): number {
+  return b.reduce((sum, value, i) => sum + value * (a[i] as number), 0);
+}

@@ -4,9 +4,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
+import { needsModel } from '@tercet/testing';
 import { ggml } from './ffi.js';
 import { GgmlBackend } from './ggml-backend.js';
-import { bestOf, distance, never, prefill, pulledModel } from './testing.js';
+import { bestOf, distance, never, prefill } from './testing.js';
 
 const steps = 200;
 const name = 'gemma-3-270m-it';
@@ -25,13 +26,8 @@ const story = [
 /** Longer than the window of 512 tokens. */
 const longer = [...story, ...Array.from({ length: 674 }, (_, i) => 1000 + ((i * 7919) % 5000)), ...story.slice(1)];
 
-const modelPath = pulledModel(name, `${name}-Q4_K_M.gguf`, process.env);
-const reason = `needs ${name} (tercet models pull ${name})`;
-if (modelPath === undefined) {
-  const required = process.env.TERCET_REQUIRE?.split(',').includes(name);
-  if (required) test(reason, () => expect(modelPath).toBeDefined());
-  else test.skip(reason, () => undefined);
-} else {
+const modelPath = needsModel(name, `${name}-Q4_K_M.gguf`);
+if (modelPath !== undefined) {
   describe('Gemma 3 270M in four bits, against libllama', () => {
     test.each([
       { what: 'a short prompt', prompt: story },

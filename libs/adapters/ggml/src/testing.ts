@@ -1,5 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { GgmlBackend, type GgmlBackendOptions } from './ggml-backend.js';
 
@@ -62,13 +61,4 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
     if (!(gap <= most)) most = gap;
   }
   return most;
-}
-
-type Environment = Readonly<Record<string, string | undefined>>;
-
-/** Where `tercet models pull NAME` puts this file, or beside other files of TERCET_MODELS_DIR; undefined: not there. */
-export function pulledModel(name: string, file: string, environment: Environment): string | undefined {
-  const { TERCET_MODELS_DIR, XDG_CACHE_HOME, HOME = '/' } = environment;
-  const folder = TERCET_MODELS_DIR || join(XDG_CACHE_HOME || join(HOME, '.cache'), 'tercet', 'models');
-  return [join(folder, name, file), join(folder, file)].find(existsSync);
 }

@@ -20,6 +20,13 @@ export const CatalogSource = z.discriminatedUnion('kind', [
     path: z.string().min(1),
     offset: z.int().min(0).optional(),
   }),
+  /** A folder in such a wheel with a BERT model as `transformers` saves it; the model file is made of it. */
+  z.strictObject({
+    kind: z.literal('pypi-bert'),
+    package: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/),
+    version: z.string().min(1),
+    path: z.string().min(1),
+  }),
 ]);
 
 /**

