@@ -18,6 +18,12 @@ const loadIntervalMs = 200;
 
 type Call = Exclude<Command, { kind: 'abort' | 'release' }>;
 
+/**
+ * Layers are told in groups of so many bytes: whoever pulls them wakes up for each, and takes a core from the threads
+ * that compute the next.
+ */
+const announcedBytes = 1 << 20;
+
 class EngineHost {
   readonly #engine: EmbeddedEngine;
   readonly #port: MessagePort;
@@ -83,9 +89,12 @@ class EngineHost {
 
   async #tellLayers(id: number, kv: KvExport): Promise<void> {
     const never = new AbortController().signal;
-    for (let layer = 0; layer < this.#engine.descriptor.layerCount; layer++) {
-      await kv.layerReady(layer, never);
-      this.#post({ kind: 'layers', id, done: layer + 1 });
+    const { layerCount, kvRowBytes } = this.#engine.descriptor;
+    const step = Math.ceil(announcedBytes / (2 * kv.tokens * kvRowBytes));
+    for (let done = 0; done < layerCount; ) {
+      done = Math.min(done + step, layerCount);
+      await kv.layerReady(done - 1, never);
+      this.#post({ kind: 'layers', id, done });
     }
   }
 
