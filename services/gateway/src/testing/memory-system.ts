@@ -2,14 +2,13 @@ import { fileURLToPath } from 'node:url';
 import { ManualClock } from '@tercet/base';
 import { TercetError } from '@tercet/contracts';
 import { EmbeddedEngine, FakeBackend, greedySampler } from '@tercet/engine';
-import { DecodeStage, EncodeStage, PrefillStage, TileCache } from '@tercet/stage';
+import { DecodeStage, EncodeStage, MemoryTensors, PrefillStage, TileCache } from '@tercet/stage';
 import { openModel, type ServedModel } from '../models/served-model.js';
 import { Admission } from '../pipeline/admission.js';
 import { Pipeline, type PipelineLimits } from '../pipeline/pipeline.js';
 import type { PodView } from '../pipeline/plan.js';
 import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
 import type { StageCalls } from '../pipeline/stage-calls.js';
-import { MemoryTensors } from './memory-tensors.js';
 
 type Stage = EncodeStage | PrefillStage | DecodeStage;
 

@@ -1,5 +1,5 @@
 import { TercetError, type wire } from '@tercet/contracts';
-import type { LentTensor, PullTarget, TensorPort } from '@tercet/stage';
+import type { LentTensor, PullTarget, TensorPort } from './tensor-port.js';
 
 /** Tensors lent within one process: what the tensor plane does between processes, without sockets or time. */
 export class MemoryTensors implements TensorPort {

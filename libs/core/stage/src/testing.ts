@@ -1,0 +1,95 @@
+import { ManualClock } from '@tercet/base';
+import { wire } from '@tercet/contracts';
+import { EmbeddedEngine, FakeBackend, greedySampler } from '@tercet/engine';
+import { DecodeStage } from './decode-stage.js';
+import { EncodeStage, type TileSource } from './encode-stage.js';
+import { MemoryTensors } from './memory-tensors.js';
+import { PrefillStage } from './prefill-stage.js';
+import { TileCache } from './tile-cache.js';
+
+export const never = new AbortController().signal;
+export const sampling = wire.Sampling.fromPartial({ temperature: 0, topP: 1, repetitionPenalty: 1 });
+
+const limits = {
+  stepTokensMax: 40,
+  chunkTokens: 32,
+  chunkWaitStepsMax: 4,
+  agedSteps: 16,
+  kvBlocksMax: 32,
+  reuseGrainTokens: 16,
+  waitingMax: 4,
+  stepTilesMax: 2,
+  decodeAheadTokens: 8,
+};
+
+/** The three stages in one process, each with an engine of its own over the fake backend. */
+export class StageTrio implements AsyncDisposable {
+  readonly tensors = new MemoryTensors();
+  /** What the vision tower was asked to cut. */
+  readonly cuts: TileSource[] = [];
+  readonly encode: EncodeStage;
+  readonly prefill: PrefillStage;
+  readonly decode: DecodeStage;
+  readonly #engines: EmbeddedEngine[] = [];
+
+  /** @param endOfTextTokenIds tokens that end a text */
+  constructor({ endOfTextTokenIds = [] }: { endOfTextTokenIds?: readonly number[] } = {}) {
+    const { tensors } = this;
+    const common = () => ({ engine: this.#open(endOfTextTokenIds), tensors, clock: new ManualClock() });
+    const cutTiles = async (source: TileSource) => {
+      this.cuts.push(source);
+      const { tiles, media } = source;
+      const pixelsOf = ({ index }: wire.Tile) => Array<number>(3 * media.tileSize ** 2).fill(index + 1);
+      return Float32Array.from(tiles.flatMap(pixelsOf));
+    };
+    this.encode = new EncodeStage({ ...common(), cutTiles, cache: new TileCache(1000), tilesMax: 4 });
+    this.prefill = new PrefillStage(common());
+    this.decode = new DecodeStage(common());
+  }
+
+  /** Requests that hold a slot, wait for one, or have lent something. */
+  get held(): number {
+    const loads = this.#engines.map((engine) => engine.load());
+    return loads.reduce((sum, load) => sum + load.waiting + load.running + load.kvBlocksUsed, this.tensors.open);
+  }
+
+  /** Resolves once nothing is held, which may take the engines some turns. */
+  async idle(): Promise<void> {
+    for (let turn = 0; this.held > 0; turn++) {
+      if (turn === 100) throw new Error(`still held: ${this.held}`);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const engine of this.#engines) await engine[Symbol.asyncDispose]();
+  }
+
+  #open(endOfTextTokenIds: readonly number[]): EmbeddedEngine {
+    const engine = EmbeddedEngine.open({
+      backend: new FakeBackend({ pause: () => new Promise((resolve) => setImmediate(resolve)) }),
+      clock: new ManualClock(),
+      samplerOf: () => greedySampler,
+      endOfTextTokenIds: new Set(endOfTextTokenIds),
+      threads: 1,
+      limits,
+    });
+    this.#engines.push(engine);
+    return engine;
+  }
+}
+
+export function promptIds(length: number): number[] {
+  return Array.from({ length }, (_, i) => 1 + ((i * 7) % 60));
+}
+
+export function prefillRequest(tokenIds: number[], more: Partial<wire.PrefillRequest> = {}): wire.PrefillRequest {
+  return wire.PrefillRequest.fromPartial({ model: 'fake', tokenIds, sampling, ...more } as object);
+}
+
+/** Tiles by their content keys; a key of '' is not cached. */
+export function tilesRequest(contentKeys: readonly string[]): wire.EncodeTilesRequest {
+  const tiles = contentKeys.map((contentKey, index) => ({ index, size: 4, contentKey }));
+  const size = { resizedWidth: 8, resizedHeight: 4, boundedWidth: 80, boundedHeight: 40 };
+  return wire.EncodeTilesRequest.fromPartial({ model: 'fake', contentHash: 'h', tiles, ...size });
+}
