@@ -1,6 +1,7 @@
 // Question: how close does the tensor plane come to the machine? Between two processes, every byte read, placed and
-// verified: mapped memory against a copy with the same checksum inside one process, and TCP against a bare TCP stream
-// with the same checksum on both ends (which only reads; the plane also puts every byte into its tensor).
+// verified: mapped memory against memcpy and the same checksum inside one process (where nobody has to sum for somebody
+// else), and TCP against a bare TCP stream with the same checksum on both ends (which only reads; the plane also puts
+// every byte into its tensor).
 import { connect } from 'node:net';
 import { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import { type BenchOptions, type BenchResult, median } from '../suite.js';
@@ -40,9 +41,9 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
   say(`kernels: ${kernels.variant}, ${rounds} rounds`);
   const gbps = await measureBulk(bench, rounds, say);
   const micros = await measureSmall(bench, rounds * 10, say);
-  const inProcess = Math.max(gbps.copyThenSum, gbps.copyAndSum);
   const ratios = {
-    shmRatio: gbps.shm / inProcess,
+    shmRatio: gbps.shm / gbps.copyThenSum,
+    shmOnePassRatio: gbps.shm / gbps.copyAndSum,
     tcpRatio: gbps.tcp / gbps.rawTcp,
     unixRatio: gbps.unix / gbps.rawUnix,
   };
@@ -51,8 +52,8 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
   return {
     metrics: { ...metrics, ...Object.fromEntries(rates), ...micros, corrupt: plane.stats().corrupt },
     peer: {
-      copyAndSum: `one pass in one process, ${kernels.variant}`,
-      copyThenSum: 'TypedArray.set, then the checksum, in one process',
+      copyThenSum: 'memcpy (TypedArray.set), then the same checksum, in one process',
+      copyAndSum: `our kernel that does both in one pass, in one process, ${kernels.variant}`,
       raw: 'node:net with onread into a 1 MB buffer, 1 MB writes, checksum on both ends, bytes not placed',
       node: process.version,
     },
@@ -127,7 +128,9 @@ async function pullOnce(
   const start = performance.now();
   const { bytes, path } = await plane.pull(lease, into, never);
   const took = performance.now() - start;
-  if (bytes !== size.bytes || path !== kind) throw new Error(`pulled ${bytes} bytes over ${path}, expected ${kind}`);
+  // A short tensor comes inline even where it could be mapped.
+  const isExpected = path === kind || (kind === 'shm' && path === 'unix' && each < bulkBytes / bulkSegments);
+  if (bytes !== size.bytes || !isExpected) throw new Error(`pulled ${bytes} bytes over ${path}, expected ${kind}`);
   return took;
 }
 

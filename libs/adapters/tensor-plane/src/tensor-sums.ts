@@ -31,11 +31,12 @@ export class TensorSums {
   }
 
   async #run(source: TensorSource, kernels: TransferKernels, signal: AbortSignal): Promise<void> {
+    const turns = new Turns(signal);
     for (const [index, segment] of source.segments.entries()) {
       await whenReady(segment, signal);
       const view = segment.view();
       if (view.byteLength !== segment.bytes) throw new Error(`bug: segment ${index} changed its size`);
-      this.#segments[index]?.resolve(await sumRanges(view, kernels, signal));
+      this.#segments[index]?.resolve(await sumRanges(view, kernels, turns));
     }
   }
 }
@@ -51,15 +52,31 @@ async function whenReady(segment: TensorSegment, signal: AbortSignal): Promise<v
   signal.throwIfAborted();
 }
 
-async function sumRanges(view: Uint8Array, kernels: TransferKernels, signal: AbortSignal): Promise<Uint32Array> {
+async function sumRanges(view: Uint8Array, kernels: TransferKernels, turns: Turns): Promise<Uint32Array> {
   const sums = new Uint32Array(Math.ceil(view.byteLength / rangeBytesMax));
   for (let at = 0; at < sums.length; at++) {
-    const offset = at * rangeBytesMax;
-    if (offset > 0 && offset % bytesPerTurn === 0) {
-      await immediate();
-      signal.throwIfAborted();
-    }
-    sums[at] = kernels.crc32(view.subarray(offset, offset + rangeBytesMax), 0);
+    const range = view.subarray(at * rangeBytesMax, (at + 1) * rangeBytesMax);
+    await turns.before(range.byteLength);
+    sums[at] = kernels.crc32(range, 0);
   }
   return sums;
+}
+
+/** Lets the event loop turn between so many bytes, be they of one segment or of many: who pulls is served meanwhile. */
+class Turns {
+  readonly #signal: AbortSignal;
+  #bytes = 0;
+
+  constructor(signal: AbortSignal) {
+    this.#signal = signal;
+  }
+
+  async before(bytes: number): Promise<void> {
+    if (this.#bytes + bytes > bytesPerTurn) {
+      await immediate();
+      this.#signal.throwIfAborted();
+      this.#bytes = 0;
+    }
+    this.#bytes += bytes;
+  }
 }
