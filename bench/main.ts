@@ -10,6 +10,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   serving: () => import('./serving/serving.js'),
   'eval:tiny': () => import('./eval/tiny.js'),
   agreement: () => import('./eval/agreement.js'),
+  planner: () => import('./planner/planner.js'),
 };
 
 const [name, ...rest] = process.argv.slice(2);

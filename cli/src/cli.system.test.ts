@@ -39,7 +39,16 @@ const asked = () => gateway.seen.filter(({ path }) => path === '/v1/chat/complet
 const chat = (args: readonly string[], options = {}) => runCli(['chat', '--url', gateway.url, ...args], options);
 
 describe('help', () => {
-  const commands = [[], ['chat'], ['models'], ['models', 'pull'], ['models', 'list'], ['models', 'rm'], ['top']];
+  const commands = [
+    [],
+    ['chat'],
+    ['models'],
+    ['models', 'pull'],
+    ['models', 'list'],
+    ['models', 'rm'],
+    ['top'],
+    ['plan'],
+  ];
   test('is as written down, with examples', async () => {
     const texts = await Promise.all(commands.map((command) => runCli([...command, '--help'])));
     expect(texts.map(({ code }) => code)).toEqual(commands.map(() => 0));

@@ -3,6 +3,7 @@ import { Command, CommanderError } from 'commander';
 import { chatCommand } from './commands/chat.js';
 import { modelsCommand } from './commands/models.js';
 import { topCommand } from './commands/top.js';
+import { planCommand } from './plan/plan.js';
 import { exitCodes } from './terminal/failure.js';
 import type { Terminal } from './terminal/terminal.js';
 import { upCommand } from './up/up.js';
@@ -27,6 +28,7 @@ export function makeProgram(terminal: Terminal): Command {
     .addCommand(chatCommand(terminal))
     .addCommand(modelsCommand(terminal))
     .addCommand(topCommand(terminal))
+    .addCommand(planCommand(terminal))
     .addHelpText('after', help);
   for (const command of everyCommand(program)) prepare(command);
   return program;

@@ -1,0 +1,17 @@
+export { type BestSplit, bestSplit, exhaustiveGroupsMax, type RatedSplit, type SearchOptions } from './best-split.js';
+export { type GoodputBound, goodputBound } from './bound.js';
+export type { GroupLimits } from './decode-group.js';
+export {
+  colocated,
+  disaggregated,
+  type FleetShape,
+  groupsOf,
+  nameOf,
+  type Slo,
+  type Split,
+  splitsOf,
+} from './fleet.js';
+export { attainmentAt, type Goodput, goodputOf, type Workload } from './goodput.js';
+export { attainmentOf, percentileOf, type Simulated, simulate } from './simulate.js';
+export { simulateStepByStep } from './step-by-step.js';
+export { grown, rateOf, scaled, type Trace, type TraceRequest, traceOf } from './trace.js';
