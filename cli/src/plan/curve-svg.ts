@@ -22,12 +22,12 @@ export function curveSvg(curves: readonly GoodputCurve[], attainment: number): s
   const lines = curves.flatMap(({ name, points, goodputRps }, index) => {
     const colour = colours[index % colours.length];
     const path = points.map(({ rps, attainment: share }) => `${x(rps)},${y(share)}`).join(' ');
-    const row = box.top + 18 + 20 * index;
+    const row = bottom - 14 - 20 * (curves.length - 1 - index);
     const label = `${name}: ${goodputRps.toPrecision(3)}/s`;
     return [
       `<polyline points="${path}" fill="none" stroke="${colour}" stroke-width="2"/>`,
       `<circle cx="${x(goodputRps)}" cy="${y(attainment)}" r="4" fill="${colour}"/>`,
-      `<text x="${right - 8}" y="${row}" text-anchor="end" fill="${colour}">${label}</text>`,
+      `<text x="${box.left + 12}" y="${row}" fill="${colour}">${label}</text>`,
     ];
   });
   const asked = y(attainment);
