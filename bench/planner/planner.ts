@@ -4,7 +4,6 @@ import {
   type BestSplit,
   bestSplit,
   disaggregated,
-  type FleetShape,
   grown,
   nameOf,
   percentileOf,
@@ -14,24 +13,9 @@ import {
 } from '@tercet/allocation';
 import { type BenchOptions, type BenchResult, median } from '../suite.js';
 import { drawnTrace } from '../workloads/traces.js';
+import { publishedShape } from './published-shape.js';
 
-/** OPT-13B on one A100 as DistServe's profiler found it, with an encoder of the size of CLIP's beside it. */
-const decode = { fixedMs: 19.9, perContextTokenMs: 6.3e-4, perSequenceMs: 0.0385 };
-const shape: FleetShape = {
-  kvTokensMax: 200_000,
-  sequencesMax: 256,
-  batchTokensMax: 4096,
-  chunkTokens: 512,
-  costs: {
-    encode: { fixedMs: 5, perPatchMs: 0.05 },
-    prefill: { fixedMs: 18.1, perTokenMs: 0.102, perTokenSquaredMs: 7.1e-6 },
-    decode: { small: decode, large: decode, smallBatchMax: 95 },
-    mediaTransfer: { handshakeMs: 1, bytesPerMs: 1e7 },
-    kvTransfer: { handshakeMs: 1, bytesPerMs: 1e7 },
-    mediaBytesPerPatch: 8192,
-    kvBytesPerToken: 800_000,
-  },
-};
+const shape = publishedShape();
 const slo = { ttftMs: 400, tpotMs: 40, attainment: 0.9 };
 const mixed = { rps: 4, imagesMax: 2, patchesPerImage: 576, promptTokens: 300, outputTokens: 186 };
 

@@ -11,7 +11,20 @@ export {
   type Split,
   splitsOf,
 } from './fleet.js';
+export { Forecast, type ForecastOptions } from './forecast.js';
 export { attainmentAt, type Goodput, goodputOf, type Workload } from './goodput.js';
+export {
+  afterMoves,
+  type Move,
+  movesBetween,
+  type PerStage,
+  type Proposal,
+  type ProposeInput,
+  type ProposeLimits,
+  propose,
+  type StageName,
+  stageNames,
+} from './propose.js';
 export { attainmentOf, percentileOf, type Simulated, simulate } from './simulate.js';
 export { simulateStepByStep } from './step-by-step.js';
 export { grown, rateOf, scaled, type Trace, type TraceRequest, traceOf } from './trace.js';
