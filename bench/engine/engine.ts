@@ -13,7 +13,7 @@ let runs = 0;
 
 /**
  * pp512 and tg128, turn by turn, medians. Options: `--model NAME|FILE` (default gemma-3-270m-it), `--threads N`,
- * `--rounds N` (5).
+ * `--rounds N` (15).
  */
 export async function run({ arguments: given, say }: BenchOptions): Promise<BenchResult> {
   const { values } = parseArgs({
@@ -21,7 +21,7 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
     options: {
       model: { type: 'string', default: 'gemma-3-270m-it' },
       threads: { type: 'string', default: String(availableParallelism()) },
-      rounds: { type: 'string', default: '5' },
+      rounds: { type: 'string', default: '15' },
     },
   });
   const threads = Number(values.threads);

@@ -62,7 +62,7 @@ async function compareTtft(options: CompareOptions, prng: Prng): Promise<Record<
   say(`TTFT, ms: system ${spread(ttft.system)}, bare ${spread(ttft.bare)}, added ${spread(added)} ${load()}`);
   say(`first to second token, ms: system ${spread(second.system)}, bare ${spread(second.bare)}`);
   return {
-    addedTtftMs: median(ttft.system) - median(ttft.bare),
+    addedTtftMs: median(added),
     ttftMs: median(ttft.system),
     bareTtftMs: median(ttft.bare),
     secondTokenMs: median(second.system),
@@ -78,21 +78,28 @@ async function compareDecode(options: CompareOptions, prng: Prng, requests: numb
     const tasks = prompts(prng, requests, 'throughput');
     for (const side of inTurn(round)) {
       const generations = await runTogether(options[side], tasks);
-      const rate = steadyTokensPerS(generations);
-      if (rate === undefined) say(`${side}: the ${requests} requests never decoded all at the same time`);
-      else steady[side].push(rate);
+      const rate = steadyTokensPerS(generations) ?? Number.NaN;
+      if (Number.isNaN(rate)) say(`${side}: the ${requests} requests never decoded all at the same time`);
+      steady[side].push(rate);
       total[side].push(totalTokensPerS(generations));
     }
   }
+  const ratioOf = (rates: Record<Side, number[]>) => median(paired(rates).filter((ratio) => !Number.isNaN(ratio)));
   const rates = `system ${spread(steady.system)}, bare ${spread(steady.bare)}`;
   say(`${requests} at a time, decode tokens/s: ${rates} ${load()}`);
+  say(`${requests} at a time, ratio by round: ${spread(paired(steady), 3)}`);
   say(`${requests} at a time, tokens/s with prompts: system ${spread(total.system)}, bare ${spread(total.bare)}`);
   return {
-    [`httpDecodeRatio${requests}`]: median(steady.system) / median(steady.bare),
-    [`httpTotalRatio${requests}`]: median(total.system) / median(total.bare),
+    [`httpDecodeRatio${requests}`]: ratioOf(steady),
+    [`httpTotalRatio${requests}`]: ratioOf(total),
     [`decodeTokensPerS${requests}`]: median(steady.system),
     [`bareDecodeTokensPerS${requests}`]: median(steady.bare),
   };
+}
+
+/** Of each round, system by bare: what slows the machine for a while slows both of a round. */
+function paired({ system, bare }: Record<Side, number[]>): number[] {
+  return system.map((rate, round) => rate / (bare[round] as number));
 }
 
 /** Prompts that nobody sent before, so that no cache has them. */
