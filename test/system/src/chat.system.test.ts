@@ -49,7 +49,7 @@ describe('chat completions over three processes', () => {
     const streamed = await streamText(longRequest);
     expect(again.choices[0].message.content).toBe(whole.choices[0].message.content);
     expect(streamed.text).toBe(whole.choices[0].message.content);
-    expect(again.usage.prompt_tokens_details.cached_tokens).toBeGreaterThanOrEqual(0);
+    expect(again.usage.prompt_tokens_details.cached_tokens).toBeGreaterThanOrEqual(16);
   });
 
   test('a decode process killed in the middle of an answer changes nothing that the client reads', async () => {
