@@ -17,7 +17,7 @@ import { Prng } from '@tercet/base';
 import { type BenchOptions, type BenchResult, median } from '../suite.js';
 import { drawnTrace } from '../workloads/traces.js';
 import { Plant, rolesOf } from './plant.js';
-import { dwellMs, Planner, type Policy, queueRule, staticSplit, tickMs } from './policies.js';
+import { dwellMs, type Policy, planned, queueRule, staticSplit, tickMs } from './policies.js';
 import { publishedShape } from './published-shape.js';
 
 const slo = { ttftMs: 1000, tpotMs: 40, attainment: 0.9 };
@@ -110,8 +110,8 @@ function compare(scenario: Scenario): Result {
   const best = statics.reduce((a, b) => (b.met > a.met ? b : a));
   const start = best.split;
   const planner = { trace, shape, slo, switchMs };
-  const ours = play(new Planner({ ...planner, name: 'planner' }), start);
-  const pdOnly = play(new Planner({ ...planner, name: 'P/D only', fixed: ['encode'] }), start);
+  const ours = play(planned({ ...planner, name: 'planner' }), start);
+  const pdOnly = play(planned({ ...planner, name: 'P/D only', fixed: ['encode'] }), start);
   const rules = (['waiting', 'unfinished'] as const).map((counts) => play(queueRule(counts), start).met);
   const policy = clairvoyant(scenario, trueSplits);
   const oracle = playOut({ scenario, shape, trace, policy, start: trueSplits[0] as Split, instantly: true });

@@ -13,6 +13,7 @@ export {
 } from './fleet.js';
 export { Forecast, type ForecastOptions } from './forecast.js';
 export { attainmentAt, type Goodput, goodputOf, type Workload } from './goodput.js';
+export { Planner, type PlannerOptions, type Situation } from './planner.js';
 export {
   afterMoves,
   type Move,
@@ -27,4 +28,4 @@ export {
 } from './propose.js';
 export { attainmentOf, percentileOf, type Simulated, simulate } from './simulate.js';
 export { simulateStepByStep } from './step-by-step.js';
-export { grown, rateOf, scaled, type Trace, type TraceRequest, traceOf } from './trace.js';
+export { grown, rateOf, requestOf, scaled, type Trace, type TraceRequest, traceOf } from './trace.js';

@@ -74,7 +74,7 @@ export function grown(trace: Trace, copies: number): Trace {
   return traceOf(requests);
 }
 
-function requestOf(trace: Trace, request: number): TraceRequest {
+export function requestOf(trace: Trace, request: number): TraceRequest {
   const of = (column: ArrayLike<number>) => column[request] as number;
   return {
     arrivalMs: of(trace.arrivalMs),

@@ -10,3 +10,4 @@ export {
   type TransferCost,
   transferMs,
 } from './stage-costs.js';
+export { type FittedStage, StageFits } from './stage-fits.js';
