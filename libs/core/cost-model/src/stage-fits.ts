@@ -8,8 +8,8 @@ const samplesMin = 30;
 
 /**
  * The costs of the stages as they are measured: what a worker's load reports tell, fitted stage by stage. Features are
- * those of the cost formulas: `[1, patches]` of an image, `[1, Σn, Σn²]` of a prefill batch, `[1, Σcontext, batch]` of a
- * decode step.
+ * those of the cost formulas: `[1, patches]` of an image, `[1, Σn, Σn²]` of a prefill batch, `[1, Σcontext, batch]` of
+ * a decode step.
  */
 export class StageFits {
   readonly #fits: Readonly<Record<FittedStage, OnlineFit>> = {
