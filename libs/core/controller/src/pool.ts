@@ -1,0 +1,41 @@
+import { disaggregated, type PerStage, type Slo, type Split, type StageName } from '@tercet/allocation';
+import type { Ledger } from './ledger.js';
+
+/** What a pod says of itself. */
+export interface PodState {
+  readonly podId: string;
+  readonly role: StageName | undefined;
+  readonly epoch: bigint;
+  readonly phase: 'unassigned' | 'mounting' | 'ready' | 'draining' | 'stopping';
+  /** Requests that run or wait there. */
+  readonly busy: number;
+}
+
+/** What a pool of pods with the same model shall achieve, and within what limits. */
+export interface PoolSpec {
+  /** `auto` moves pods, `recommend` only says what it would move, `manual` only keeps the recorded roles. */
+  readonly policy: 'auto' | 'recommend' | 'manual';
+  readonly slo: Slo;
+  readonly least: PerStage<number>;
+  readonly most: PerStage<number>;
+  readonly unavailableMax: number;
+  readonly dwellMs: number;
+  readonly gainMin: number;
+  readonly urgentGain: number;
+  readonly drainTimeoutMs: number;
+  /** How long what was moved is watched before it is judged. */
+  readonly verifyMs: number;
+  /** A move is taken back when so much less of the requests meet the objectives than would have without it. */
+  readonly lossMax: number;
+}
+
+/** The pods by the stage that they shall serve: one that moves counts where it goes, one that has no role yet not. */
+export function splitOf(ledger: Ledger, pods: readonly PodState[]): Split {
+  const counts = { encode: 0, prefill: 0, decode: 0 };
+  for (const pod of pods) {
+    const move = ledger.moves.find(({ podId }) => podId === pod.podId);
+    const role = move?.to ?? ledger.assignments.find(({ podId }) => podId === pod.podId)?.role ?? pod.role;
+    if (role !== undefined) counts[role]++;
+  }
+  return disaggregated(counts.encode, counts.prefill, counts.decode);
+}

@@ -1,0 +1,61 @@
+import type { BegunMove, Ledger } from './ledger.js';
+import { withAssignment, withDecision, withoutMove } from './ledger.js';
+import type { PodState } from './pool.js';
+
+/** What was learnt of the moves and pods since the last pass. */
+export type Finding =
+  | { readonly kind: 'moved' | 'undone' | 'lost'; readonly move: BegunMove }
+  | { readonly kind: 'known' | 'changed by others'; readonly podId: string };
+
+/**
+ * Compares what was begun with what the pods say. A move is over when its pod serves the new role in a later epoch. One
+ * whose pod still serves the old role in the old epoch never reached it (the controller ended before it asked): it is
+ * undone by forgetting it. A pod that is gone keeps its new assignment, for when it returns.
+ * @param performing pods that this controller is asking right now: of them nothing is concluded
+ */
+export function settle(
+  ledger: Ledger,
+  pods: readonly PodState[],
+  { nowMs, performing }: { readonly nowMs: number; readonly performing: ReadonlySet<string> },
+): { readonly ledger: Ledger; readonly findings: readonly Finding[] } {
+  const findings: Finding[] = [];
+  let settled = ledger;
+  for (const move of ledger.moves) {
+    if (performing.has(move.podId)) continue;
+    const outcome = outcomeOf(move, pods);
+    if (outcome === 'under way') continue;
+    findings.push({ kind: outcome, move });
+    settled = withoutMove(settled, move.podId);
+    if (outcome === 'undone') continue;
+    const epoch = pods.find(({ podId }) => podId === move.podId)?.epoch ?? move.fromEpoch;
+    settled = withAssignment(settled, { podId: move.podId, role: move.to, epoch });
+  }
+  const decision = settled.decisions.at(-1);
+  if (decision !== undefined && decision.doneMs === undefined && settled.moves.length === 0) {
+    settled = withDecision(settled, { ...decision, doneMs: nowMs });
+  }
+  return knowPods(settled, pods, findings);
+}
+
+function outcomeOf(move: BegunMove, pods: readonly PodState[]): 'moved' | 'undone' | 'lost' | 'under way' {
+  const pod = pods.find(({ podId }) => podId === move.podId);
+  if (pod === undefined || pod.phase === 'stopping') return 'lost';
+  if (pod.phase !== 'ready') return pod.phase === 'unassigned' ? 'lost' : 'under way';
+  if (pod.role === move.to) return 'moved';
+  return pod.role === move.from && pod.epoch === move.fromEpoch ? 'undone' : 'lost';
+}
+
+/** Pods that nobody recorded are taken as they are, and so are roles that somebody else changed in a later epoch. */
+function knowPods(before: Ledger, pods: readonly PodState[], findings: Finding[]) {
+  let ledger = before;
+  for (const { podId, role, epoch, phase } of pods) {
+    if (role === undefined || phase !== 'ready' || ledger.moves.some((move) => move.podId === podId)) continue;
+    const known = ledger.assignments.find((assignment) => assignment.podId === podId);
+    if (known?.role === role && known.epoch === epoch) continue;
+    if (known !== undefined && known.role !== role && epoch <= known.epoch) continue;
+    if (known === undefined) findings.push({ kind: 'known', podId });
+    else if (known.role !== role) findings.push({ kind: 'changed by others', podId });
+    ledger = withAssignment(ledger, { podId, role, epoch });
+  }
+  return { ledger, findings };
+}

@@ -1,0 +1,58 @@
+import type { StageName } from '@tercet/allocation';
+import type { Ask } from './plan-pass.js';
+import type { PodState } from './pool.js';
+
+/** Pods that do what they are asked, in steps: they drain, they mount, they serve. */
+export class FakePods {
+  readonly #pods: Map<string, PodState & { readonly goal?: StageName | undefined }>;
+
+  constructor(roles: Readonly<Record<string, StageName | undefined>>) {
+    this.#pods = new Map(
+      Object.entries(roles).map(([podId, role]) => {
+        const phase = role === undefined ? 'unassigned' : 'ready';
+        return [podId, { podId, role, epoch: role === undefined ? 0n : 1n, phase, busy: 0 }];
+      }),
+    );
+  }
+
+  states(): PodState[] {
+    return [...this.#pods.values()].map(({ goal: _, ...state }) => state);
+  }
+
+  /** Takes the ask, or refuses it as a worker does. @returns whether it was taken */
+  ask({ podId, role, expectedEpoch }: Ask): boolean {
+    const pod = this.#pods.get(podId);
+    if (pod === undefined || pod.epoch !== expectedEpoch || pod.goal !== undefined) return false;
+    if (pod.role !== role) this.#pods.set(podId, { ...pod, phase: 'draining', goal: role });
+    return true;
+  }
+
+  /** The switches that run go on by one step. */
+  step(): void {
+    for (const pod of this.#pods.values()) {
+      const { podId, goal, phase, epoch } = pod;
+      if (goal === undefined) continue;
+      if (phase === 'draining') this.#pods.set(podId, { ...pod, role: undefined, phase: 'mounting' });
+      else this.#pods.set(podId, { ...pod, role: goal, phase: 'ready', epoch: epoch + 1n, goal: undefined });
+    }
+  }
+
+  isSwitching(podId: string): boolean {
+    return this.#pods.get(podId)?.goal !== undefined;
+  }
+
+  /** The process ended and began again: without a role, or with the one it was configured with. */
+  restart(podId: string, role?: StageName): void {
+    const phase = role === undefined ? 'unassigned' : 'ready';
+    this.#pods.set(podId, { podId, role, epoch: role === undefined ? 0n : 1n, phase, busy: 0 });
+  }
+
+  busy(podId: string, busy: number): void {
+    const pod = this.#pods.get(podId);
+    if (pod !== undefined) this.#pods.set(podId, { ...pod, busy });
+  }
+
+  remove(podId: string): void {
+    this.#pods.delete(podId);
+  }
+}
