@@ -1,4 +1,6 @@
+export { Controller, type ControllerOptions, type LedgerStore, type Pods } from './controller.js';
 export { type Assignment, type BegunMove, type Decision, emptyLedger, type Ledger, type Verdict } from './ledger.js';
+export type { Outcome } from './outcomes.js';
 export { type Ask, type Pass, type PassInput, planPass } from './plan-pass.js';
 export { type PodState, type PoolSpec, splitOf } from './pool.js';
 export type { Finding } from './settle.js';

@@ -168,7 +168,7 @@ function begin(
   for (const { from, to } of moves) {
     const there = pods.filter((pod) => pod.role === from && isFree(pod));
     if (there.length < 2) continue;
-    const { podId, epoch } = there.reduce((a, b) => (b.busy < a.busy ? b : a));
+    const { podId, epoch } = there.reduce((a, b) => (busyOf(b) < busyOf(a) ? b : a));
     begun.push({ podId, from, to, fromEpoch: epoch, begunMs: nowMs });
   }
   const asks = begun.map(({ podId, to, fromEpoch }) => ({ podId, role: to, expectedEpoch: fromEpoch }));
@@ -177,4 +177,8 @@ function begin(
 
 function sizeOf({ encode, prefill, decode }: Decision['before']): number {
   return encode + prefill + decode;
+}
+
+function busyOf({ running, waiting }: PodState): number {
+  return running + waiting;
 }

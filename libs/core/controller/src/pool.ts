@@ -7,8 +7,9 @@ export interface PodState {
   readonly role: StageName | undefined;
   readonly epoch: bigint;
   readonly phase: 'unassigned' | 'mounting' | 'ready' | 'draining' | 'stopping';
-  /** Requests that run or wait there. */
-  readonly busy: number;
+  /** Requests that run there, and ones that wait. */
+  readonly running: number;
+  readonly waiting: number;
 }
 
 /** What a pool of pods with the same model shall achieve, and within what limits. */

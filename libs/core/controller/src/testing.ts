@@ -10,7 +10,7 @@ export class FakePods {
     this.#pods = new Map(
       Object.entries(roles).map(([podId, role]) => {
         const phase = role === undefined ? 'unassigned' : 'ready';
-        return [podId, { podId, role, epoch: role === undefined ? 0n : 1n, phase, busy: 0 }];
+        return [podId, { podId, role, epoch: role === undefined ? 0n : 1n, phase, running: 0, waiting: 0 }];
       }),
     );
   }
@@ -44,12 +44,12 @@ export class FakePods {
   /** The process ended and began again: without a role, or with the one it was configured with. */
   restart(podId: string, role?: StageName): void {
     const phase = role === undefined ? 'unassigned' : 'ready';
-    this.#pods.set(podId, { podId, role, epoch: role === undefined ? 0n : 1n, phase, busy: 0 });
+    this.#pods.set(podId, { podId, role, epoch: role === undefined ? 0n : 1n, phase, running: 0, waiting: 0 });
   }
 
-  busy(podId: string, busy: number): void {
+  busy(podId: string, running: number): void {
     const pod = this.#pods.get(podId);
-    if (pod !== undefined) this.#pods.set(podId, { ...pod, busy });
+    if (pod !== undefined) this.#pods.set(podId, { ...pod, running });
   }
 
   remove(podId: string): void {

@@ -1,0 +1,126 @@
+import { type FleetShape, type PerStage, Planner, type StageName } from '@tercet/allocation';
+import type { Clock } from '@tercet/base';
+import { emptyLedger, type Ledger } from './ledger.js';
+import { type Outcome, Outcomes } from './outcomes.js';
+import { type Ask, type Pass, planPass } from './plan-pass.js';
+import { type PodState, type PoolSpec, splitOf } from './pool.js';
+
+/** The pods of a pool, wherever they run. */
+export interface Pods {
+  states(signal: AbortSignal): Promise<PodState[]>;
+  /** Resolves when the pod serves its new role. @throws epoch_stale, role_switch_failed, no_pod */
+  setRole(ask: Ask & { readonly drainTimeoutMs: number }, signal: AbortSignal): Promise<void>;
+}
+
+/** Where the ledger is kept over a crash. */
+export interface LedgerStore {
+  load(): Promise<Ledger | undefined>;
+  save(ledger: Ledger): Promise<void>;
+}
+
+export interface ControllerOptions {
+  readonly spec: PoolSpec;
+  readonly pods: Pods;
+  readonly store: LedgerStore;
+  /** What is believed of the pods before anything was measured. */
+  readonly shape: FleetShape;
+  /** From the end of a drain until the pod serves its new stage, and what its lost caches cost. */
+  readonly switchMs: PerStage<number>;
+  readonly clock: Clock;
+  /** An ask that a pod refused, or that did not end well. The next pass sees how things are. */
+  onFailure(ask: Ask, error: unknown): void;
+}
+
+/**
+ * Runs a pool: hears what workers and gateways report, and pass by pass gives roles back, moves pods to the stages that
+ * need them, and takes back what did not help. What it is about to do is written down before a pod is asked, so that the
+ * next one knows it after a crash.
+ */
+export class Controller {
+  readonly #options: ControllerOptions;
+  readonly #planner: Planner;
+  readonly #outcomes = new Outcomes();
+  readonly #performing = new Map<string, Promise<void>>();
+  #ledger: Ledger;
+
+  private constructor(options: ControllerOptions, ledger: Ledger) {
+    this.#options = options;
+    this.#ledger = ledger;
+    this.#planner = new Planner({ shape: options.shape, slo: options.spec.slo });
+  }
+
+  static async open(options: ControllerOptions): Promise<Controller> {
+    return new Controller(options, (await options.store.load()) ?? emptyLedger);
+  }
+
+  get ledger(): Ledger {
+    return this.#ledger;
+  }
+
+  /** A batch, an image or a step that a pod reported; features as the cost model has them. */
+  heardWork(stage: StageName, features: readonly number[], ms: number): void {
+    this.#planner.addWork(stage, features, ms);
+  }
+
+  /** A request that ended. How long its answer is was not known before, so it counts for the plan from now on. */
+  heardOutcome(outcome: Outcome): void {
+    this.#outcomes.add(outcome);
+    this.#planner.addRequest({ ...outcome.request, arrivalMs: this.#options.clock.unixMs() });
+  }
+
+  /** @throws what the store throws: then nothing was asked of anybody */
+  async pass(signal: AbortSignal): Promise<Pass> {
+    const { spec, pods, store, clock } = this.#options;
+    const states = await pods.states(signal);
+    const nowMs = clock.unixMs();
+    const pass = planPass({
+      ledger: this.#ledger,
+      pods: states,
+      spec,
+      nowMs,
+      performing: new Set(this.#performing.keys()),
+      propose: (situation) => {
+        const waiting = this.#waiting(states);
+        return this.#planner.propose({ ...situation, waiting, switchMs: this.#options.switchMs });
+      },
+      baseline: () => {
+        const found = this.#judged(nowMs - spec.verifyMs, splitOf(this.#ledger, states));
+        return found ?? { realised: 1, simulated: 1 };
+      },
+      judge: ({ doneMs = nowMs, before, baseline }) => {
+        const found = this.#judged(doneMs, before);
+        if (found === undefined) return undefined;
+        // What the simulator says is off by what it was off before the move.
+        const off = baseline.realised - baseline.simulated;
+        return { realised: found.realised, counterfactual: Math.min(1, Math.max(0, found.simulated + off)) };
+      },
+    });
+    if (pass.ledger !== this.#ledger) await store.save(pass.ledger);
+    this.#ledger = pass.ledger;
+    for (const ask of pass.asks) this.#perform(ask, signal);
+    return pass;
+  }
+
+  /** Resolves when no pod is being asked. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#performing.values());
+  }
+
+  #perform(ask: Ask, signal: AbortSignal): void {
+    const { pods, spec, onFailure } = this.#options;
+    const asked = pods
+      .setRole({ ...ask, drainTimeoutMs: spec.drainTimeoutMs }, signal)
+      .catch((error: unknown) => onFailure(ask, error))
+      .finally(() => this.#performing.delete(ask.podId));
+    this.#performing.set(ask.podId, asked);
+  }
+
+  #judged(fromMs: number, split: ReturnType<typeof splitOf>) {
+    return this.#outcomes.since(fromMs, { shape: this.#planner.shape(), slo: this.#options.spec.slo, split });
+  }
+
+  /** Requests that wait for encode or prefill. */
+  #waiting(states: readonly PodState[]): number {
+    return states.reduce((sum, { role, waiting }) => sum + (role === 'decode' ? 0 : waiting), 0);
+  }
+}
