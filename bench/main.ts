@@ -11,6 +11,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   'eval:tiny': () => import('./eval/tiny.js'),
   agreement: () => import('./eval/agreement.js'),
   planner: () => import('./planner/planner.js'),
+  switch: () => import('./switch/switch.js'),
   reallocate: () => import('./planner/reallocate.js'),
 };
 

@@ -4,8 +4,11 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { type StageName, stageNames } from '@tercet/allocation';
 import type { ResolvedModel } from '@tercet/models';
 import type { EngineShape } from './bare-engine.js';
+
+type StageCounts = Partial<Record<StageName, number>>;
 
 const command = fileURLToPath(new URL('../../cli/dist/main.js', import.meta.url));
 
@@ -15,17 +18,27 @@ export class WholeSystem implements AsyncDisposable {
   readonly model: string;
   readonly #folder: string;
   readonly #child: ReturnType<typeof spawn>;
+  readonly #stages: StageCounts;
 
-  private constructor(parts: { url: string; model: string; folder: string; child: ReturnType<typeof spawn> }) {
+  private constructor(parts: {
+    url: string;
+    model: string;
+    folder: string;
+    child: ReturnType<typeof spawn>;
+    processes: StageCounts;
+  }) {
     this.url = parts.url;
     this.model = parts.model;
     this.#folder = parts.folder;
     this.#child = parts.child;
+    this.#stages = parts.processes;
   }
 
-  static async start(model: ResolvedModel, shape: EngineShape): Promise<WholeSystem> {
+  /** @param processes how many of each stage; one by default */
+  static async start(model: ResolvedModel, shape: EngineShape, processes: StageCounts = {}): Promise<WholeSystem> {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
     const options = {
+      ...processes,
       model: model.mmproj === undefined ? model.model : `${model.model}+${model.mmproj}`,
       cores: shape.cores,
       context: shape.contextTokensMax,
@@ -39,7 +52,16 @@ export class WholeSystem implements AsyncDisposable {
       env: { ...process.env, TERCET_STATE: folder },
     });
     const url = await firstLine(child);
-    return new WholeSystem({ url, model: nameOf(model), folder, child });
+    return new WholeSystem({ url, model: nameOf(model), folder, child, processes });
+  }
+
+  /** Its stage processes as they were started, and where they are called. */
+  get stages(): { readonly role: StageName; readonly endpoint: string }[] {
+    return stageNames.flatMap((role) =>
+      Array.from({ length: this.#stages[role] ?? 1 }, (_, index) => {
+        return { role, endpoint: `unix:${join(this.#folder, 'run', `${role}-${index}.sock`)}` };
+      }),
+    );
   }
 
   /** Ids of all its processes by name; the supervisor's alone where the system does not tell children. */

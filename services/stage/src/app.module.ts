@@ -73,6 +73,7 @@ export const SERVER = Symbol('server');
         new RoleHost<Stage>({
           mount: stagesOf(config, { engine, tensors, cutTiles: images.cutTiles, warmImages: () => images.warm() }),
           epoch: BigInt(config.epoch),
+          clock: systemClock,
         }),
     },
     {

@@ -37,6 +37,7 @@ export class WorkerControl {
       tensorEndpoint,
       load: this.load(),
       residentBytes: BigInt(process.memoryUsage.rss()),
+      ...host.lastSwitch,
     };
   }
 
@@ -64,14 +65,14 @@ export class WorkerControl {
   async setRole(request: wire.SetRoleRequest): Promise<wire.WorkerStatus> {
     const { host, log } = this.#options;
     const before = host.state;
-    const startMs = systemClock.nowMs();
     await host.setRole(request.role, request.expectedEpoch, AbortSignal.timeout(request.drainTimeoutMs));
-    const ms = Math.round(systemClock.nowMs() - startMs);
+    const { drainMs, switchMs } = host.lastSwitch;
     log.info('role.changed', {
       from: wire.Role[before.role],
       to: wire.Role[request.role],
       epoch: host.state.epoch,
-      ms,
+      drainMs: Math.round(drainMs),
+      switchMs: Math.round(switchMs),
     });
     return this.status();
   }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
+import { ManualClock } from '@tercet/base';
 import { wire } from '@tercet/contracts';
 import { type MountedStage, RoleHost, type RoleState } from './role-host.js';
 
@@ -34,11 +35,14 @@ class FakeStage implements MountedStage {
 }
 
 function hostOf(options: { mount?: (role: wire.Role) => Promise<FakeStage>; epoch?: bigint } = {}) {
+  const clock = new ManualClock();
   const stages: FakeStage[] = [];
   const phases: RoleState[] = [];
+  const time = { ms: 0 };
   const plain = async (role: wire.Role) => new FakeStage(role);
   const host = new RoleHost<FakeStage>({
     epoch: options.epoch ?? 0n,
+    clock: { nowMs: () => time.ms, unixMs: () => time.ms },
     mount: async (role) => {
       const stage = await (options.mount ?? plain)(role);
       stages.push(stage);
@@ -46,7 +50,7 @@ function hostOf(options: { mount?: (role: wire.Role) => Promise<FakeStage>; epoc
     },
     onChange: (state) => phases.push(state),
   });
-  return { host, stages, phases };
+  return { host, stages, phases, time };
 }
 
 function contextOf({ role, epoch }: RoleState, more: Partial<wire.CallContext> = {}): wire.CallContext {
@@ -68,6 +72,25 @@ describe('RoleHost', () => {
       ...[PHASE_MOUNTING, PHASE_READY],
       ...[PHASE_DRAINING, PHASE_MOUNTING, PHASE_READY],
     ]);
+  });
+
+  test('tells how long the last switch drained, and how long it took from there', async () => {
+    const { host, stages, time } = hostOf({
+      mount: async (role) => {
+        time.ms += 7;
+        return new FakeStage(role);
+      },
+    });
+    expect(host.lastSwitch).toEqual({ drainMs: 0, switchMs: 0 });
+    await host.setRole(ROLE_PREFILL, 0n, patient);
+    expect(host.lastSwitch).toEqual({ drainMs: 0, switchMs: 7 });
+    const call = host.enter(contextOf(host.state), ROLE_PREFILL);
+    const switching = host.setRole(ROLE_DECODE, 1n, patient);
+    time.ms += 40;
+    call[Symbol.dispose]();
+    stages[0]?.lent.resolve();
+    await switching;
+    expect(host.lastSwitch).toEqual({ drainMs: 40, switchMs: 7 });
   });
 
   test('asking for the role that is there changes nothing', async () => {
@@ -103,6 +126,30 @@ describe('RoleHost', () => {
     stages[0]?.lent.resolve();
     expect(await moved).toMatchObject({ role: ROLE_DECODE, epoch: state.epoch + 1n, phase: PHASE_READY });
     expect([stages[0]?.drainedBy, call.signal.aborted]).toEqual(['itself', false]);
+  });
+
+  test('the time of a switch is told apart: what still ran and was lent, and the change itself', async () => {
+    const mounting = Promise.withResolvers<void>();
+    const { host, stages, clock } = hostOf({
+      mount: async (role) => {
+        if (role === ROLE_DECODE) await mounting.promise;
+        return new FakeStage(role, role === ROLE_PREFILL);
+      },
+    });
+    const state = await host.setRole(ROLE_PREFILL, 0n, patient);
+    expect(host.lastSwitch).toEqual({ drainMs: 0, switchMs: 0 });
+    const call = host.enter(contextOf(state), ROLE_PREFILL);
+    const moved = host.setRole(ROLE_DECODE, state.epoch, patient);
+    clock.advance(30);
+    call[Symbol.dispose]();
+    await turn();
+    clock.advance(4);
+    stages[0]?.lent.resolve();
+    await turn();
+    clock.advance(7);
+    mounting.resolve();
+    await moved;
+    expect(host.lastSwitch).toEqual({ drainMs: 34, switchMs: 7 });
   });
 
   test('when patience ends, calls fail with draining and what is lent is taken back', async () => {

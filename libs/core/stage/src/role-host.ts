@@ -1,3 +1,4 @@
+import type { Clock } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
 
 /** What a role puts into the process, and takes out again when the role goes. */
@@ -17,7 +18,16 @@ export interface RoleHostOptions<Stage extends MountedStage> {
   mount(role: wire.Role): Promise<Stage>;
   /** Epoch to begin with: the recorded one of a process that was restarted, else 0. */
   readonly epoch: bigint;
+  readonly clock: Clock;
   onChange?(state: RoleState): void;
+}
+
+/** How long a switch took. */
+export interface SwitchTimes {
+  /** Until nothing ran or was lent any more. */
+  readonly drainMs: number;
+  /** From there until the new role served. */
+  readonly switchMs: number;
 }
 
 interface Ticket {
@@ -36,6 +46,7 @@ export class RoleHost<Stage extends MountedStage> {
   #state: RoleState;
   #stage: Stage | undefined;
   #switching = false;
+  #lastSwitch: SwitchTimes = { drainMs: 0, switchMs: 0 };
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(options: RoleHostOptions<Stage>) {
@@ -45,6 +56,11 @@ export class RoleHost<Stage extends MountedStage> {
 
   get state(): RoleState {
     return this.#state;
+  }
+
+  /** Zeros before the first one. */
+  get lastSwitch(): SwitchTimes {
+    return this.#lastSwitch;
   }
 
   get runningCalls(): number {
@@ -89,9 +105,15 @@ export class RoleHost<Stage extends MountedStage> {
     }
     if (role === this.#state.role && phase === wire.Phase.PHASE_READY) return this.#state;
     this.#switching = true;
+    const { clock } = this.#options;
+    const startMs = clock.nowMs();
     try {
-      await this.#unmount(drainSignal);
-      return await this.#mount(role);
+      await this.#drainForSwitch(drainSignal);
+      const drainedMs = clock.nowMs();
+      await this.#unmount();
+      const state = await this.#mount(role);
+      this.#lastSwitch = { drainMs: drainedMs - startMs, switchMs: clock.nowMs() - drainedMs };
+      return state;
     } finally {
       this.#switching = false;
     }
@@ -117,10 +139,13 @@ export class RoleHost<Stage extends MountedStage> {
     this.#stage = undefined;
   }
 
-  async #unmount(signal: AbortSignal): Promise<void> {
+  async #drainForSwitch(signal: AbortSignal): Promise<void> {
     if (this.#stage === undefined) return;
     this.#change({ phase: wire.Phase.PHASE_DRAINING });
     await this.#drainAndCut(signal);
+  }
+
+  async #unmount(): Promise<void> {
     const stage = this.#stage;
     this.#stage = undefined;
     await stage?.[Symbol.asyncDispose]();
