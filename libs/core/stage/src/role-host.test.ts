@@ -1,5 +1,4 @@
 import { describe, expect, test } from '@jest/globals';
-import { ManualClock } from '@tercet/base';
 import { wire } from '@tercet/contracts';
 import { type MountedStage, RoleHost, type RoleState } from './role-host.js';
 
@@ -35,7 +34,6 @@ class FakeStage implements MountedStage {
 }
 
 function hostOf(options: { mount?: (role: wire.Role) => Promise<FakeStage>; epoch?: bigint } = {}) {
-  const clock = new ManualClock();
   const stages: FakeStage[] = [];
   const phases: RoleState[] = [];
   const time = { ms: 0 };
@@ -126,30 +124,6 @@ describe('RoleHost', () => {
     stages[0]?.lent.resolve();
     expect(await moved).toMatchObject({ role: ROLE_DECODE, epoch: state.epoch + 1n, phase: PHASE_READY });
     expect([stages[0]?.drainedBy, call.signal.aborted]).toEqual(['itself', false]);
-  });
-
-  test('the time of a switch is told apart: what still ran and was lent, and the change itself', async () => {
-    const mounting = Promise.withResolvers<void>();
-    const { host, stages, clock } = hostOf({
-      mount: async (role) => {
-        if (role === ROLE_DECODE) await mounting.promise;
-        return new FakeStage(role, role === ROLE_PREFILL);
-      },
-    });
-    const state = await host.setRole(ROLE_PREFILL, 0n, patient);
-    expect(host.lastSwitch).toEqual({ drainMs: 0, switchMs: 0 });
-    const call = host.enter(contextOf(state), ROLE_PREFILL);
-    const moved = host.setRole(ROLE_DECODE, state.epoch, patient);
-    clock.advance(30);
-    call[Symbol.dispose]();
-    await turn();
-    clock.advance(4);
-    stages[0]?.lent.resolve();
-    await turn();
-    clock.advance(7);
-    mounting.resolve();
-    await moved;
-    expect(host.lastSwitch).toEqual({ drainMs: 34, switchMs: 7 });
   });
 
   test('when patience ends, calls fail with draining and what is lent is taken back', async () => {
