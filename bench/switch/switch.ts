@@ -24,7 +24,7 @@ interface Settings {
   readonly seed: number;
 }
 
-/** Options: `--switches=N` (200), `--rps=N` of open-loop load (6), `--pause-ms=N` between switches (100), `--seed=N`. */
+/** Options: `--switches=N` (200), `--rps=N` of open-loop load (6), `--pause-ms=N` between two (100), `--seed=N`. */
 export async function run({ arguments: given, say }: BenchOptions): Promise<BenchResult> {
   const settings = settingsOf(given);
   const prng = new Prng(settings.seed);

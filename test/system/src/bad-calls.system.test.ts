@@ -20,10 +20,15 @@ const { ROLE_ENCODE, ROLE_PREFILL, ROLE_DECODE } = wire.Role;
 jest.setTimeout(90_000);
 
 let system: RunningSystem;
+/** Calls that stay open until the end. */
+const kept = new DisposableStack();
 beforeAll(async () => {
   system = await RunningSystem.start(['--requests', '3']);
 }, 90_000);
-afterAll(() => system[Symbol.asyncDispose](), 60_000);
+afterAll(async () => {
+  kept[Symbol.dispose]();
+  await system[Symbol.asyncDispose]();
+}, 60_000);
 
 afterEach(async () => {
   const good = await system.post(chatPath, ask());
@@ -194,16 +199,18 @@ async function open(podId: string, role: wire.Role, more: Partial<wire.CallConte
   return { channel, context };
 }
 
-/** The lease on the media tokens of one picture. */
+/** The lease on the media tokens of one picture; its call stays open as long as the tests run. */
 async function encoded(podId = 'encode-0'): Promise<wire.TensorLease> {
   const { channel, context } = await open(podId, ROLE_ENCODE);
-  using _ = channel;
+  kept.use(channel);
   const tiles = [{ index: 0, x: 0, y: 0, size: 64, globalView: true, contentKey: 'k' }];
   const size = { resizedWidth: 64, resizedHeight: 64, boundedWidth: 64, boundedHeight: 64 };
   const request = { context, model, image, contentHash: 'h', tiles, ...size };
-  const { lease } = await channel.client(wire.EncodeDefinition).encodeTiles(request);
-  if (lease === undefined) throw new Error('no lease');
-  return lease;
+  const call = channel.client(wire.EncodeDefinition).encodeTiles(request)[Symbol.asyncIterator]();
+  const { value } = await call.next();
+  if (value?.lease === undefined) throw new Error('no lease');
+  call.next().catch(() => undefined);
+  return value.lease;
 }
 
 function spanOf(lease: wire.TensorLease): wire.MediaSpan {

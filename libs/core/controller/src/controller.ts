@@ -27,7 +27,7 @@ export interface ControllerOptions {
   /** From the end of a drain until the pod serves its new stage, and what its lost caches cost. */
   readonly switchMs: PerStage<number>;
   readonly clock: Clock;
-  /** An ask that a pod refused, or that did not end well. The next pass sees how things are. */
+  /** An ask that a pod refused, or that ended badly. The next pass sees how things are. */
   onFailure(ask: Ask, error: unknown): void;
 }
 

@@ -1,10 +1,11 @@
 import { describe, expect, test } from '@jest/globals';
+import type { wire } from '@tercet/contracts';
 import { never, StageTrio, tilesRequest } from './testing.js';
 
 describe('EncodeStage', () => {
   test('lends the media tokens of the tiles in the order asked for', async () => {
     await using trio = new StageTrio();
-    const { lease, tokensPerTile, cachedTiles } = await trio.encode.encodeTiles(tilesRequest(['a', 'b']), never);
+    const { lease, tokensPerTile, cachedTiles } = await trio.encoded(tilesRequest(['a', 'b']));
     expect({ tokensPerTile, cachedTiles, shape: lease?.shape }).toEqual({
       tokensPerTile: 2,
       cachedTiles: 0,
@@ -19,7 +20,7 @@ describe('EncodeStage', () => {
 
   test('tells the sizes of the picture to whoever cuts it', async () => {
     await using trio = new StageTrio();
-    await trio.encode.encodeTiles(tilesRequest(['a']), never);
+    await trio.encoded(tilesRequest(['a']));
     expect(trio.cuts[0]).toMatchObject({
       bounded: { width: 80, height: 40 },
       resized: { width: 8, height: 4 },
@@ -30,7 +31,7 @@ describe('EncodeStage', () => {
   test('a tile that was encoded is not computed again, one without a key always is', async () => {
     await using trio = new StageTrio();
     const first = await rows(trio, ['a', '']);
-    const { cachedTiles } = await trio.encode.encodeTiles(tilesRequest(['a', '', 'c']), never);
+    const { cachedTiles } = await trio.encoded(tilesRequest(['a', '', 'c']));
     expect(cachedTiles).toBe(1);
     expect(trio.cuts.map(({ tiles }) => tiles.map(({ index }) => index))).toEqual([
       [0, 1],
@@ -43,13 +44,44 @@ describe('EncodeStage', () => {
   test.each([0, 5])('%d tiles are refused', async (count) => {
     await using trio = new StageTrio();
     const request = tilesRequest(Array<string>(count).fill('a'));
-    await expect(trio.encode.encodeTiles(request, never)).rejects.toMatchObject({ code: 'invalid_request' });
+    await expect(trio.encoded(request)).rejects.toMatchObject({ code: 'invalid_request' });
   });
 
   test('a caller that is gone gets no lease', async () => {
     await using trio = new StageTrio();
     const gone = AbortSignal.abort(new Error('gone'));
-    await expect(trio.encode.encodeTiles(tilesRequest(['a']), gone)).rejects.toMatchObject({ code: 'cancelled' });
+    await expect(trio.encoded(tilesRequest(['a']), gone)).rejects.toMatchObject({ code: 'cancelled' });
+    expect([trio.held, trio.encode.leasesOpen]).toEqual([0, 0]);
+  });
+
+  test('a call lasts until its tensor was read', async () => {
+    await using trio = new StageTrio();
+    const call = trio.encode.encodeTiles(tilesRequest(['a']), never);
+    const { value } = await call.next();
+    let isOver = false;
+    const over = call.next().then(({ done }) => {
+      isOver = done === true;
+    });
+    await Promise.resolve();
+    expect(isOver).toBe(false);
+    await read(trio, value?.lease);
+    await over;
+    expect(isOver).toBe(true);
+  });
+
+  test.each(['leaves', 'is cut off'])('a caller that %s gives up what it did not read', async (how) => {
+    await using trio = new StageTrio();
+    const client = new AbortController();
+    const call = trio.encode.encodeTiles(tilesRequest(['a']), client.signal);
+    await call.next();
+    expect(trio.encode.leasesOpen).toBe(1);
+    if (how === 'leaves') {
+      await call.return(undefined);
+    } else {
+      const end = call.next();
+      client.abort(new Error('cut'));
+      await expect(end).rejects.toThrow('cut');
+    }
     expect([trio.held, trio.encode.leasesOpen]).toEqual([0, 0]);
   });
 
@@ -63,16 +95,16 @@ describe('EncodeStage', () => {
 
   test('what is still lent when it is unmounted is taken back', async () => {
     await using trio = new StageTrio();
-    const { lease } = await trio.encode.encodeTiles(tilesRequest(['a']), never);
+    const { lease } = await trio.encoded(tilesRequest(['a']));
     await trio.encode[Symbol.asyncDispose]();
     await expect(read(trio, lease)).rejects.toMatchObject({ code: 'lease_unknown' });
   });
 });
 
-type Lease = Awaited<ReturnType<StageTrio['encode']['encodeTiles']>>['lease'];
+type Lease = wire.EncodeTilesResponse['lease'];
 
 async function rows(trio: StageTrio, contentKeys: readonly string[]): Promise<Float32Array> {
-  return read(trio, (await trio.encode.encodeTiles(tilesRequest(contentKeys), never)).lease);
+  return read(trio, (await trio.encoded(tilesRequest(contentKeys))).lease);
 }
 
 async function read(trio: StageTrio, lease: Lease): Promise<Float32Array> {

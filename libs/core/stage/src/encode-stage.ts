@@ -49,10 +49,11 @@ export class EncodeStage implements MountedStage {
   }
 
   /**
-   * Media tokens of some tiles of one image, in the order asked for, as one leased tensor.
+   * Media tokens of some tiles of one image, in the order asked for, as one leased tensor. The call lasts until it was
+   * read or its lease ended; a caller that leaves earlier gives it up.
    * @throws feature_unsupported, invalid_request, media_invalid, media_too_large, media_type_unsupported, overloaded
    */
-  async encodeTiles(request: wire.EncodeTilesRequest, signal: AbortSignal): Promise<wire.EncodeTilesResponse> {
+  async *encodeTiles(request: wire.EncodeTilesRequest, signal: AbortSignal): AsyncGenerator<wire.EncodeTilesResponse> {
     const { engine, clock, tilesMax } = this.#options;
     const { media } = engine.descriptor;
     const { tiles } = request;
@@ -68,7 +69,7 @@ export class EncodeStage implements MountedStage {
     this.counters.cacheHits += cachedTiles;
     this.counters.requestsDone++;
     this.counters.tokensDone += tiles.length * media.tokensPerTile;
-    const lease = this.#lent.publish({
+    const loan = this.#lent.lend({
       shape: [tiles.length * media.tokensPerTile, media.dim],
       dtype: wire.DType.DTYPE_F32,
       layoutDigest: mediaLayoutDigest(engine.descriptor),
@@ -76,7 +77,12 @@ export class EncodeStage implements MountedStage {
       onEnd: () => {},
     });
     const timings = { queueMs: 0, transferMs: 0, computeMs: clock.nowMs() - startMs };
-    return { lease, tokensPerTile: media.tokensPerTile, cachedTiles, timings };
+    try {
+      yield { lease: loan.lease, tokensPerTile: media.tokensPerTile, cachedTiles, timings };
+      await loan.ended(signal);
+    } finally {
+      loan.takeBack();
+    }
   }
 
   /** One unit vector per input. @throws feature_unsupported, prompt_too_long, overloaded */

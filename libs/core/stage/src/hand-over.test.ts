@@ -76,7 +76,7 @@ describe('a prompt through prefill and decode', () => {
     await using trio = new StageTrio();
     const texts: number[][] = [];
     for (const [contentKey, ...before] of [['b', 'a'], ['b'], ['a']] as const) {
-      const { lease } = await trio.encode.encodeTiles(tilesRequest([...before, contentKey]), never);
+      const { lease } = await trio.encoded(tilesRequest([...before, contentKey]));
       const span = { start: 3, tokens: 2, contentKey, lease, leaseRow: 2 * before.length };
       texts.push(await generate(trio, { tokenIds: prompt, media: [span], tokens: 6 }));
     }

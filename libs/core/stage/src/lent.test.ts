@@ -41,11 +41,11 @@ describe('LentTensors', () => {
     const port = new FakePort();
     const lent = new LentTensors(port);
     const ends: string[] = [];
-    const first = lent.publish(tensor((reason) => ends.push(reason)));
-    lent.publish(tensor((reason) => ends.push(reason)));
+    const first = lent.lend(tensor((reason) => ends.push(reason)));
+    lent.lend(tensor((reason) => ends.push(reason)));
     expect(lent.count).toBe(2);
-    port.end(first.leaseId, 'released');
-    port.end(first.leaseId, 'released');
+    port.end(first.lease.leaseId, 'released');
+    port.end(first.lease.leaseId, 'released');
     port.end('lease-1', 'expired');
     expect([lent.count, ends]).toEqual([0, ['released', 'expired']]);
   });
@@ -54,7 +54,7 @@ describe('LentTensors', () => {
     const port = new FakePort();
     const lent = new LentTensors(port);
     port.isFull = true;
-    expect(() => lent.publish(tensor())).toThrow(expect.objectContaining({ code: 'overloaded' }));
+    expect(() => lent.lend(tensor())).toThrow(expect.objectContaining({ code: 'overloaded' }));
     expect(lent.count).toBe(0);
   });
 
@@ -62,15 +62,15 @@ describe('LentTensors', () => {
     const port = new FakePort();
     const lent = new LentTensors(port);
     await lent.drained(patient);
-    const leases = [lent.publish(tensor()), lent.publish(tensor())];
+    const leases = [lent.lend(tensor()), lent.lend(tensor())];
     let isDrained = false;
     const drained = lent.drained(patient).then(() => {
       isDrained = true;
     });
-    port.end(leases[0]?.leaseId ?? '', 'released');
+    port.end(leases[0]?.lease.leaseId ?? '', 'released');
     await Promise.resolve();
     expect(isDrained).toBe(false);
-    port.end(leases[1]?.leaseId ?? '', 'released');
+    port.end(leases[1]?.lease.leaseId ?? '', 'released');
     await drained;
   });
 
@@ -78,8 +78,8 @@ describe('LentTensors', () => {
     const port = new FakePort();
     const lent = new LentTensors(port);
     const ends: string[] = [];
-    lent.publish(tensor((reason) => ends.push(reason)));
-    lent.publish(tensor((reason) => ends.push(reason)));
+    lent.lend(tensor((reason) => ends.push(reason)));
+    lent.lend(tensor((reason) => ends.push(reason)));
     const impatient = new AbortController();
     const drained = lent.drained(impatient.signal);
     impatient.abort();

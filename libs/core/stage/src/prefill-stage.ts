@@ -2,7 +2,7 @@ import type { Clock } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
 import type { KvExport, PrefillTask, StageEngine } from '@tercet/engine';
 import { samplingFromWire, tokenToWire } from './from-wire.js';
-import { LentTensors } from './lent.js';
+import { LentTensors, type Loan } from './lent.js';
 import { pullMedia } from './pull-media.js';
 import type { MountedStage } from './role-host.js';
 import type { LentSegment, TensorPort } from './tensor-port.js';
@@ -67,7 +67,7 @@ export class PrefillStage implements MountedStage {
         if (endOfText) handed?.takeBack();
       }
       if (handed === undefined) throw new TercetError('empty_answer', { stage: 'prefill' });
-      await ended(handed, signal);
+      await handed.ended(signal);
     } finally {
       handed?.takeBack();
     }
@@ -83,21 +83,16 @@ export class PrefillStage implements MountedStage {
 
   /** Lends the KV, or keeps it only while it is computed. */
   #hand(kv: KvExport, discard: boolean): Handed {
-    if (discard) return { lease: undefined, ended: Promise.resolve(), takeBack: () => kv.release() };
+    if (discard) return { lease: undefined, ended: async () => {}, takeBack: () => kv.release() };
     const { descriptor } = this.#options.engine;
-    const end = Promise.withResolvers<void>();
     try {
-      const lease = this.#lent.publish({
+      return this.#lent.lend({
         shape: [descriptor.layerCount, 2, kv.tokens, descriptor.kvRowBytes],
         dtype: wire.DType.DTYPE_U8,
         layoutDigest: descriptor.kvLayoutDigest,
         segments: kvSegments(kv, descriptor),
-        onEnd: () => {
-          kv.release();
-          end.resolve();
-        },
+        onEnd: () => kv.release(),
       });
-      return { lease, ended: end.promise, takeBack: () => this.#lent.revoke(lease.leaseId) };
     } catch (error) {
       kv.release();
       throw error;
@@ -105,11 +100,7 @@ export class PrefillStage implements MountedStage {
   }
 }
 
-interface Handed {
-  readonly lease: wire.TensorLease | undefined;
-  readonly ended: Promise<void>;
-  takeBack(): void;
-}
+type Handed = Omit<Loan, 'lease'> & { readonly lease: wire.TensorLease | undefined };
 
 /** K of layer 0, V of layer 0, K of layer 1, …: the order in which prefill completes them. */
 function kvSegments(kv: KvExport, shape: { layerCount: number; kvRowBytes: number }): LentSegment[] {
@@ -122,12 +113,4 @@ function kvSegments(kv: KvExport, shape: { layerCount: number; kvRowBytes: numbe
       view: () => kv.rows(layer, part),
     };
   });
-}
-
-async function ended(handed: Handed, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const { promise, reject } = Promise.withResolvers<never>();
-  const onAbort = () => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
-  await Promise.race([handed.ended, promise]).finally(() => signal.removeEventListener('abort', onAbort));
 }

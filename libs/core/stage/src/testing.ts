@@ -47,6 +47,13 @@ export class StageTrio implements AsyncDisposable {
     this.decode = new DecodeStage(common());
   }
 
+  /** The answer of an encode call, which stays open. */
+  async encoded(request: wire.EncodeTilesRequest, signal = never): Promise<wire.EncodeTilesResponse> {
+    const { value } = await this.encode.encodeTiles(request, signal).next();
+    if (value === undefined) throw new Error('no answer');
+    return value;
+  }
+
   /** Requests that hold a slot, wait for one, or have lent something. */
   get held(): number {
     const loads = this.#engines.map((engine) => engine.load());

@@ -39,7 +39,7 @@ export async function* runAttempt<Pod>(
   const either = AbortSignal.any([signal, over.signal]);
   const open: { close(): void }[] = [];
   try {
-    const media = await encodeMedia(options, either);
+    const media = await encodeMedia(options, open, either);
     stopwatch.mark('encoded');
     const handsOver = plan.decode !== undefined && tokensLeft > 1;
     const prefill = new PrefillCall(options, { media, discardKv: !handsOver }, either);
@@ -59,8 +59,12 @@ export async function* runAttempt<Pod>(
   }
 }
 
-/** Media tokens of all images, from all encoders at the same time. */
-async function encodeMedia<Pod>(options: AttemptOptions<Pod>, signal: AbortSignal): Promise<wire.MediaSpan[]> {
+/** Media tokens of all images, from all encoders at the same time. The calls stay open until the tokens were read. */
+async function encodeMedia<Pod>(
+  options: AttemptOptions<Pod>,
+  open: { close(): void }[],
+  signal: AbortSignal,
+): Promise<wire.MediaSpan[]> {
   const { calls, plan, prompt, model } = options;
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
@@ -68,7 +72,12 @@ async function encodeMedia<Pod>(options: AttemptOptions<Pod>, signal: AbortSigna
     const { encoder } = shard;
     try {
       const request = encodeRequest(shard, prompt, { context: contextFor(options, encoder), model });
-      return spansOf(shard, await calls.encodeTiles(encoder.pod, request, either));
+      const responses = calls.encodeTiles(encoder.pod, request, either)[Symbol.asyncIterator]();
+      open.push({ close: () => void closed(responses) });
+      const { value, done } = await responses.next();
+      if (done === true) throw new TercetError('stage_protocol', { stage: 'encode', expected: 'a lease' });
+      void readToEnd(responses);
+      return spansOf(shard, value);
     } catch (error) {
       if (!either.aborted) options.onFailure(encoder, error);
       failed.abort(error);
@@ -121,7 +130,8 @@ class PrefillCall<Pod> {
     if (event?.$case !== 'firstToken') throw this.#broken('firstToken', event?.$case);
     const { token, endOfText, timings } = event.value;
     if (token === undefined) throw this.#broken('a token', 'none');
-    void this.#readToEnd();
+    // A failure from here on shows at decode, which reads the KV.
+    void readToEnd(this.#events);
     const times = { transferMs: timings?.transferMs ?? 0, queueMs: timings?.queueMs ?? 0 };
     return { token, endOfText, times };
   }
@@ -134,13 +144,6 @@ class PrefillCall<Pod> {
       if (!this.#signal.aborted) this.#options.onFailure(this.#options.plan.prefill, error);
       throw error;
     }
-  }
-
-  /** A failure from here on shows at decode, which reads the KV. */
-  async #readToEnd(): Promise<void> {
-    try {
-      while ((await this.#events.next()).done !== true);
-    } catch {}
   }
 
   #broken(expected: string, got = 'nothing'): TercetError {
@@ -230,6 +233,13 @@ class DecodeCall<Pod> {
   #broken(expected: string, got = 'nothing'): TercetError {
     return new TercetError('stage_protocol', { stage: 'decode', expected, got });
   }
+}
+
+/** What was lent is read, or given up with the call; a failure shows where it is read. */
+async function readToEnd(events: AsyncIterator<unknown>): Promise<void> {
+  try {
+    while ((await events.next()).done !== true);
+  } catch {}
 }
 
 /** Ends an iterator that was cancelled; what it says to that is of no use any more. */

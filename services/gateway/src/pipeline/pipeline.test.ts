@@ -145,6 +145,14 @@ describe('Pipeline', () => {
     expect(system.calls.filter((call) => call.endsWith('prefill'))).toHaveLength(1);
   });
 
+  test('media that nobody read, because prefill refused the call, are given up with it', async () => {
+    await using system = new MemorySystem({ roles: [...pods, 'prefill-1'] });
+    system.faults = [{ podId: 'prefill-0', afterEvents: -1, error: new TercetError('epoch_stale') }];
+    expect(finishedOf(await system.run(requestOf())).timeline.attempts).toBe(2);
+    await settled();
+    expect([system.tensors.open, system.isEmpty()]).toEqual([0, true]);
+  });
+
   test('attempts have an end', async () => {
     await using system = new MemorySystem({ limits: { attemptsMax: 3 } });
     const fault = { podId: 'prefill-0', afterEvents: 0, error: new TercetError('stage_failed') };

@@ -3,7 +3,7 @@ import type { PodView } from './plan.js';
 
 /** Port: the calls that the pipeline makes to a pod of each stage. gRPC in the system, memory in tests. */
 export interface StageCalls<Pod> {
-  encodeTiles(pod: Pod, request: wire.EncodeTilesRequest, signal: AbortSignal): Promise<wire.EncodeTilesResponse>;
+  encodeTiles(pod: Pod, request: wire.EncodeTilesRequest, signal: AbortSignal): AsyncIterable<wire.EncodeTilesResponse>;
   embedText(pod: Pod, request: wire.EmbedTextRequest, signal: AbortSignal): Promise<wire.EmbedTextResponse>;
   prefill(pod: Pod, request: wire.PrefillRequest, signal: AbortSignal): AsyncIterable<wire.PrefillEvent>;
   decode(pod: Pod, commands: AsyncIterable<wire.DecodeCommand>, signal: AbortSignal): AsyncIterable<wire.DecodeEvent>;

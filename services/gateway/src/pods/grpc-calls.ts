@@ -5,7 +5,7 @@ import type { Pod } from './pod-table.js';
 /** The pipeline's calls over gRPC; each counts at its pod until it ends. */
 export const grpcCalls: StageCalls<Pod> = {
   encodeTiles: (pod, request, signal) =>
-    counted(pod, pod.channel.client(wire.EncodeDefinition).encodeTiles(request, { signal })),
+    countedStream(pod, pod.channel.client(wire.EncodeDefinition).encodeTiles(request, { signal })),
   embedText: (pod, request, signal) =>
     counted(pod, pod.channel.client(wire.EncodeDefinition).embedText(request, { signal })),
   prefill: (pod, request, signal) =>

@@ -19,7 +19,10 @@ export interface MemoryPod {
   readonly stage: Stage;
 }
 
-/** What goes wrong in the next call to a pod: after so many events, this error, or an end without one. */
+/**
+ * What goes wrong in the next call to a pod: after so many events, this error, or an end without one. With -1 events
+ * the call is refused before it begins.
+ */
 export interface Fault {
   readonly podId: string;
   readonly afterEvents: number;
@@ -126,7 +129,7 @@ export class MemorySystem implements AsyncDisposable {
   #stageCalls(): StageCalls<MemoryPod> {
     return {
       encodeTiles: (pod, request, signal) =>
-        this.#one(pod, 'encodeTiles', () => encodeOf(pod).encodeTiles(request, signal)),
+        this.#many(pod, 'encodeTiles', (over) => encodeOf(pod).encodeTiles(request, AbortSignal.any([signal, over]))),
       embedText: (pod, request, signal) => this.#one(pod, 'embedText', () => encodeOf(pod).embedText(request, signal)),
       prefill: (pod, request, signal) =>
         this.#many(pod, 'prefill', (over) =>
@@ -150,6 +153,7 @@ export class MemorySystem implements AsyncDisposable {
   async *#many<T>(pod: MemoryPod, method: string, call: (over: AbortSignal) => AsyncIterable<T>): AsyncGenerator<T> {
     this.calls.push(`${pod.podId} ${method}`);
     const fault = this.#takeFault(pod);
+    if (fault !== undefined && fault.afterEvents < 0 && fault.error !== 'end') throw fault.error;
     const over = new AbortController();
     let events = 0;
     try {
