@@ -32,9 +32,9 @@ export interface ControllerOptions {
 }
 
 /**
- * Runs a pool: hears what workers and gateways report, and pass by pass gives roles back, moves pods to the stages that
- * need them, and takes back what did not help. What it is about to do is written down before a pod is asked, so that the
- * next one knows it after a crash.
+ * Runs a pool: hears what workers and gateways report, gives roles back, moves pods to the stages that need them, and
+ * takes back what did not help. What it is about to do is written down before a pod is asked, so that the next one
+ * knows it after a crash.
  */
 export class Controller {
   readonly #options: ControllerOptions;
