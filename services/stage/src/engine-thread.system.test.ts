@@ -23,6 +23,17 @@ describe('an engine on its own thread', () => {
     expect([a?.length, b?.length]).toEqual([9, 9]);
   });
 
+  test('tells what its steps computed and how long that took', async () => {
+    await using engine = await open();
+    await generate(engine, promptOf(40));
+    const { samples } = engine.work.since(0);
+    expect(samples).toMatchObject([
+      { stage: 'prefill', tokens: 40, squares: 1600 },
+      ...Array.from({ length: 8 }, (_, i) => ({ stage: 'decode', batch: 1, contextTokens: 41 + i })),
+    ]);
+    expect(samples.every(({ ms }) => ms > 0 && ms < 10_000)).toBe(true);
+  });
+
   test('layers become readable while a prompt computes, and rows stay until they are released', async () => {
     await using engine = await open();
     let first: Uint8Array | undefined;

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TercetError, wire } from '@tercet/contracts';
-import type { StageEngine } from '@tercet/engine';
+import type { StageEngine, WorkSample } from '@tercet/engine';
 import type { RoleHost } from '@tercet/stage';
 import { type Log, systemClock } from '@tercet/telemetry';
 import type { Stage } from './stages.js';
@@ -41,6 +41,7 @@ export class WorkerControl {
     };
   }
 
+  /** Without steps, which each stream has its own of. */
   load(): wire.LoadReport {
     const { podId, host, engine } = this.#options;
     const { role, epoch } = host.state;
@@ -58,6 +59,7 @@ export class WorkerControl {
       prefixCachedTokens: BigInt(load.prefixCachedTokens),
       leasesOpen: host.stage?.leasesOpen ?? 0,
       unixMs: BigInt(systemClock.unixMs()),
+      work: [],
     };
   }
 
@@ -85,9 +87,27 @@ export class WorkerControl {
   /** A report now, and one after each interval until the caller leaves. @throws invalid_request */
   async *watchLoad({ intervalMs }: wire.WatchLoadRequest, signal: AbortSignal): AsyncGenerator<wire.LoadReport> {
     if (intervalMs < intervalMsMin) throw new TercetError('invalid_request', { intervalMs, intervalMsMin });
+    const { work } = this.#options.engine;
+    let place = work.count;
     while (!signal.aborted) {
-      yield this.load();
+      const { samples, next } = work.since(place);
+      place = next;
+      yield { ...this.load(), work: samples.map(workToWire) };
       await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
     }
+  }
+}
+
+function workToWire(sample: WorkSample): wire.WorkSample {
+  const { ms } = sample;
+  switch (sample.stage) {
+    case 'encode':
+      return { ms, step: { $case: 'encode', value: { patches: sample.patches } } };
+    case 'prefill':
+      return { ms, step: { $case: 'prefill', value: { tokens: sample.tokens, squares: sample.squares } } };
+    case 'decode':
+      return { ms, step: { $case: 'decode', value: { batch: sample.batch, contextTokens: sample.contextTokens } } };
+    default:
+      return sample satisfies never;
   }
 }

@@ -12,6 +12,8 @@ import {
   type PrefillOutput,
   type PrefillTask,
   type StageEngine,
+  WorkLog,
+  type WorkReader,
 } from '@tercet/engine';
 import { answerArena } from './arena-request.js';
 import {
@@ -52,6 +54,7 @@ interface Call {
  */
 export class EngineThread implements StageEngine {
   readonly descriptor: EngineDescriptor;
+  readonly work: WorkReader;
   readonly #worker: Worker;
   readonly #arena: Uint8Array | undefined;
   readonly #load: SharedLoad;
@@ -65,6 +68,7 @@ export class EngineThread implements StageEngine {
     this.#worker = worker;
     this.#arena = arena;
     this.descriptor = opened.descriptor;
+    this.work = new WorkLog(opened.work);
     this.#load = new SharedLoad(opened.load);
   }
 

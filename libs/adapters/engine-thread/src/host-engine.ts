@@ -44,7 +44,8 @@ class EngineHost {
     });
     // Slots also go back when a step ends that nobody waits for any more.
     setInterval(() => this.#load.write(this.#engine.load()), loadIntervalMs).unref();
-    this.#post({ kind: 'open', descriptor: this.#engine.descriptor, load: this.#load.buffer });
+    const { descriptor, work } = this.#engine;
+    this.#post({ kind: 'open', descriptor, load: this.#load.buffer, work: work.buffer });
   }
 
   #obey(command: Command): void {

@@ -24,7 +24,12 @@ export type Command =
 
 /** Told by the engine's thread. */
 export type Event =
-  | { readonly kind: 'open'; readonly descriptor: EngineDescriptor; readonly load: SharedArrayBuffer }
+  | {
+      readonly kind: 'open';
+      readonly descriptor: EngineDescriptor;
+      readonly load: SharedArrayBuffer;
+      readonly work: SharedArrayBuffer;
+    }
   /** Memory is wanted: its address goes into the second element, and the first wakes the thread. */
   | { readonly kind: 'allocate'; readonly bytes: number; readonly answer: SharedArrayBuffer }
   | { readonly kind: 'done'; readonly id: number; readonly value?: Float32Array | Float32Array[] | KvPlaces }

@@ -87,6 +87,7 @@ export class GgmlBackend implements Backend {
     const media = vision && {
       tileSize: vision.shape.tileSize,
       tokensPerTile: vision.shape.tokensPerTile,
+      patchesPerTile: (vision.shape.tileSize / vision.shape.patchSize) ** 2,
       dim: vision.shape.projectionDim,
       mean: vision.shape.mean,
       std: vision.shape.std,

@@ -158,6 +158,6 @@ function sourceOf(image: Uint8Array, vision: VisionShape, norm: 'half' | 'clip')
     tiles: plan.tiles.map((tile) => ({ ...tile, contentKey: '' })),
     bounded: { width: plan.boundedWidth, height: plan.boundedHeight },
     resized: { width: plan.resizedWidth, height: plan.resizedHeight },
-    media: { tileSize: vision.tileSize, tokensPerTile: vision.tokensPerTile, dim: 1, ...norms[norm] },
+    media: { ...vision, patchesPerTile: 1, dim: 1, ...norms[norm] },
   };
 }

@@ -4,6 +4,8 @@
  * memory; the stage moves both through the tensor plane.
  */
 
+import type { WorkReader } from './work-log.js';
+
 export interface EngineDescriptor {
   readonly modelName: string;
   /** sha-256 over the weight files: processes with different weights never exchange tensors. */
@@ -26,6 +28,8 @@ export interface MediaDescriptor {
   /** Side of a tile, pixels. */
   readonly tileSize: number;
   readonly tokensPerTile: number;
+  /** Squares of pixels that the tower cuts a tile into: what the work of encoding is counted in. */
+  readonly patchesPerTile: number;
   /** Width of a media token, float32 values. */
   readonly dim: number;
   /** Per channel; pixels of 0 to 1 are normalised as (p - mean) / std. */
@@ -158,4 +162,6 @@ export interface StageEngine extends AsyncDisposable {
   /** Waits for KV space. @throws prompt_too_long, overloaded */
   reserve(task: DecodeTask, signal: AbortSignal): Promise<DecodeSession>;
   load(): EngineLoad;
+  /** The latest steps, for whoever fits costs to them. */
+  readonly work: WorkReader;
 }

@@ -12,6 +12,7 @@ import type {
   PrefillTask,
   StageEngine,
 } from '../stage-engine.js';
+import { WorkLog } from '../work-log.js';
 import { Channel } from './channel.js';
 import { checkedDecode, checkedEmbed, checkedEncode, checkedPrefill } from './checked-task.js';
 import { SlotSession } from './decode-session.js';
@@ -29,6 +30,7 @@ import { WorkTable } from './work-table.js';
  */
 export class EmbeddedEngine implements StageEngine {
   readonly descriptor: EngineDescriptor;
+  readonly work = new WorkLog();
   readonly #options: EmbeddedEngineOptions;
   readonly #table: WorkTable;
   readonly #loop: StepLoop;
@@ -37,7 +39,7 @@ export class EmbeddedEngine implements StageEngine {
   private constructor(options: EmbeddedEngineOptions) {
     this.#options = options;
     this.#table = new WorkTable(options);
-    this.#loop = new StepLoop(this.#table);
+    this.#loop = new StepLoop(this.#table, this.work);
     this.descriptor = options.backend.descriptor;
   }
 

@@ -49,7 +49,7 @@ export class FakeBackend implements Backend {
       contextTokensMax,
       vocabSize,
       slotCount,
-      media: { tileSize: 4, tokensPerTile: 2, dim: 4, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
+      media: { tileSize: 4, tokensPerTile: 2, patchesPerTile: 16, dim: 4, mean: [0.5, 0.5, 0.5], std: [0.5, 0.5, 0.5] },
       embeddingDim: 8,
     };
     this.#shapeSensitive = options.shapeSensitive ?? false;

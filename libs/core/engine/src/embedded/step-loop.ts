@@ -1,9 +1,11 @@
 import { type TercetError, toTercetError } from '@tercet/contracts';
 import { applyStep, planStep, type StepPlan, spentTokens } from '@tercet/scheduler';
+import type { WorkLog } from '../work-log.js';
 import { admitPlanned } from './admit.js';
 import { computePlan } from './compute.js';
 import type { CoreGrant } from './options.js';
 import { publishStep } from './publish.js';
+import { stepWorkOf } from './step-work.js';
 import { type StepSize, ThreadTuner } from './thread-tuner.js';
 import { holdOf, type WorkTable } from './work-table.js';
 
@@ -13,14 +15,16 @@ const meanWeight = 0.05;
 /** Plans a step, runs it on the backend, publishes, again; sleeps while there is nothing to do. */
 export class StepLoop {
   readonly #table: WorkTable;
+  readonly #log: WorkLog;
   readonly #tuner = new ThreadTuner();
   #stepMsMean = 0;
   #stepsTimed = 0;
   #stopped = false;
   #finished: Promise<void> | undefined;
 
-  constructor(table: WorkTable) {
+  constructor(table: WorkTable, log: WorkLog) {
     this.#table = table;
+    this.#log = log;
   }
 
   /** Mean duration of the latest steps, recent ones weighing more. */
@@ -78,6 +82,7 @@ export class StepLoop {
     const holds = works.map(holdOf).filter((hold) => hold !== undefined);
     for (const hold of holds) table.takeHold(hold);
     const signal = table.beginStep(works);
+    const work = stepWorkOf(table, plan);
     const startMs = clock.nowMs();
     const { threads } = grant;
     const computed = await computePlan(table, { plan, copies, threads, signal });
@@ -89,6 +94,7 @@ export class StepLoop {
     if (computed.kind === 'failed') for (const work of works) table.fail(work, computed.error);
     else publishStep(table, plan, computed);
     for (const hold of holds) table.letGo(hold);
+    if (work !== undefined && computed.kind !== 'failed') this.#log.add(work, clock.nowMs() - startMs);
   }
 
   /** Cores for a plan, or `undefined` when they could not be had: then the plan's requests have failed. */
