@@ -7,13 +7,13 @@ import {
   grown,
   nameOf,
   percentileOf,
+  publishedShape,
   simulate,
   simulateStepByStep,
   type Workload,
 } from '@tercet/allocation';
 import { type BenchOptions, type BenchResult, median } from '../suite.js';
 import { drawnTrace } from '../workloads/traces.js';
-import { publishedShape } from './published-shape.js';
 
 const shape = publishedShape();
 const slo = { ttftMs: 400, tpotMs: 40, attainment: 0.9 };

@@ -6,6 +6,7 @@ import {
   disaggregated,
   type FleetShape,
   nameOf,
+  publishedShape,
   type Split,
   type StageName,
   splitsOf,
@@ -18,7 +19,6 @@ import { type BenchOptions, type BenchResult, median } from '../suite.js';
 import { drawnTrace } from '../workloads/traces.js';
 import { Plant, rolesOf } from './plant.js';
 import { dwellMs, type Policy, planned, queueRule, staticSplit, tickMs } from './policies.js';
-import { publishedShape } from './published-shape.js';
 
 const slo = { ttftMs: 1000, tpotMs: 40, attainment: 0.9 };
 const switchMs = 500;

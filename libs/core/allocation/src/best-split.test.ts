@@ -3,7 +3,8 @@ import { bestSplit } from './best-split.js';
 import { goodputBound } from './bound.js';
 import { disaggregated, groupsOf, nameOf, splitsOf } from './fleet.js';
 import { attainmentAt, goodputOf } from './goodput.js';
-import { drawnTrace, publishedShape, type TraceShape } from './testing.js';
+import { publishedShape } from './published-shape.js';
+import { drawnTrace, type TraceShape } from './testing.js';
 import { grown, rateOf } from './trace.js';
 
 const slo = { ttftMs: 400, tpotMs: 40, attainment: 0.9 };

@@ -26,6 +26,7 @@ export {
   type StageName,
   stageNames,
 } from './propose.js';
+export { publishedShape } from './published-shape.js';
 export { attainmentOf, percentileOf, type Simulated, simulate } from './simulate.js';
 export { simulateStepByStep } from './step-by-step.js';
 export { grown, rateOf, requestOf, scaled, type Trace, type TraceRequest, traceOf } from './trace.js';

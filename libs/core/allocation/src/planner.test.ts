@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { disaggregated } from './fleet.js';
 import { Planner, type Situation } from './planner.js';
-import { drawnTrace, publishedShape, type TraceShape } from './testing.js';
+import { publishedShape } from './published-shape.js';
+import { drawnTrace, type TraceShape } from './testing.js';
 import { requestOf } from './trace.js';
 
 const shape = publishedShape();

@@ -1,7 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { disaggregated, groupsOf, nameOf } from './fleet.js';
 import { afterMoves, type Move, movesBetween, type ProposeInput, propose } from './propose.js';
-import { drawnTrace, publishedShape, type TraceShape } from './testing.js';
+import { publishedShape } from './published-shape.js';
+import { drawnTrace, type TraceShape } from './testing.js';
 
 const images: TraceShape = { requests: 300, rps: 14, imagesBelow: 9, promptTokens: 200, outputTokens: 40 };
 const answers: TraceShape = { requests: 300, rps: 9, imagesBelow: 1, promptTokens: 200, outputTokens: 500 };

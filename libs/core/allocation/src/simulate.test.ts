@@ -1,8 +1,9 @@
 import { describe, expect, test } from '@jest/globals';
 import { colocated, disaggregated, nameOf, splitsOf } from './fleet.js';
+import { publishedShape } from './published-shape.js';
 import { attainmentOf, percentileOf, simulate } from './simulate.js';
 import { simulateStepByStep } from './step-by-step.js';
-import { drawnTrace, publishedShape } from './testing.js';
+import { drawnTrace } from './testing.js';
 import { traceOf } from './trace.js';
 
 const one = { arrivalMs: 100, images: 0, patches: 0, promptTokens: 200, cachedTokens: 0, outputTokens: 11 };

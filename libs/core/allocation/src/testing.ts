@@ -1,27 +1,5 @@
 import { Prng } from '@tercet/base';
-import type { FleetShape } from './fleet.js';
 import { type Trace, traceOf } from './trace.js';
-
-/** OPT-13B on one A100, as DistServe's profiler found it; the encoder is of the size of CLIP's. */
-export function publishedShape(more: Partial<FleetShape> = {}): FleetShape {
-  const decode = { fixedMs: 19.9, perContextTokenMs: 6.3e-4, perSequenceMs: 0.0385 };
-  return {
-    kvTokensMax: 200_000,
-    sequencesMax: 256,
-    batchTokensMax: 4096,
-    chunkTokens: 512,
-    costs: {
-      encode: { fixedMs: 5, perPatchMs: 0.05 },
-      prefill: { fixedMs: 18.1, perTokenMs: 0.102, perTokenSquaredMs: 7.1e-6 },
-      decode: { small: decode, large: decode, smallBatchMax: 95 },
-      mediaTransfer: { handshakeMs: 1, bytesPerMs: 1e7 },
-      kvTransfer: { handshakeMs: 1, bytesPerMs: 1e7 },
-      mediaBytesPerPatch: 8192,
-      kvBytesPerToken: 800_000,
-    },
-    ...more,
-  };
-}
 
 export interface TraceShape {
   readonly requests: number;

@@ -1,41 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
-import { disaggregated, type FleetShape, nameOf } from '@tercet/allocation';
+import { disaggregated, nameOf, publishedShape } from '@tercet/allocation';
 import { Controller, type LedgerStore, type Pods } from './controller.js';
 import type { Ledger } from './ledger.js';
 import type { Outcome } from './outcomes.js';
 import type { Ask } from './plan-pass.js';
-import { type PoolSpec, splitOf } from './pool.js';
-import { FakePods } from './testing.js';
+import { splitOf } from './pool.js';
+import { FakePods, testSpec as spec } from './testing.js';
 
-const decode = { fixedMs: 20, perContextTokenMs: 6e-4, perSequenceMs: 0.04 };
-const shape: FleetShape = {
-  kvTokensMax: 200_000,
-  sequencesMax: 256,
-  batchTokensMax: 4096,
-  chunkTokens: 512,
-  costs: {
-    encode: { fixedMs: 5, perPatchMs: 0.05 },
-    prefill: { fixedMs: 18, perTokenMs: 0.1, perTokenSquaredMs: 7e-6 },
-    decode: { small: decode, large: decode, smallBatchMax: 0 },
-    mediaTransfer: { handshakeMs: 1, bytesPerMs: 1e7 },
-    kvTransfer: { handshakeMs: 1, bytesPerMs: 1e7 },
-    mediaBytesPerPatch: 8192,
-    kvBytesPerToken: 800_000,
-  },
-};
-const spec: PoolSpec = {
-  policy: 'auto',
-  slo: { ttftMs: 1000, tpotMs: 40, attainment: 0.9 },
-  least: { encode: 1, prefill: 1, decode: 1 },
-  most: { encode: 9, prefill: 9, decode: 9 },
-  unavailableMax: 2,
-  dwellMs: 20_000,
-  gainMin: 0.02,
-  urgentGain: 0.05,
-  drainTimeoutMs: 10_000,
-  verifyMs: 30_000,
-  lossMax: 0.05,
-};
+const shape = publishedShape();
 const never = new AbortController().signal;
 
 /** A controller over fake pods in fake time. */

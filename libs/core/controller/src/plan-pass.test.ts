@@ -4,21 +4,8 @@ import fc from 'fast-check';
 import { type Decision, emptyLedger, type Ledger } from './ledger.js';
 import { type Pass, type PassInput, planPass } from './plan-pass.js';
 import { type PoolSpec, splitOf } from './pool.js';
-import { FakePods } from './testing.js';
+import { FakePods, testSpec as spec } from './testing.js';
 
-const spec: PoolSpec = {
-  policy: 'auto',
-  slo: { ttftMs: 1000, tpotMs: 50, attainment: 0.9 },
-  least: { encode: 1, prefill: 1, decode: 1 },
-  most: { encode: 9, prefill: 9, decode: 9 },
-  unavailableMax: 2,
-  dwellMs: 20_000,
-  gainMin: 0.02,
-  urgentGain: 0.05,
-  drainTimeoutMs: 10_000,
-  verifyMs: 30_000,
-  lossMax: 0.05,
-};
 const eight = () =>
   new FakePods({
     a: 'encode',

@@ -1,6 +1,20 @@
 import type { StageName } from '@tercet/allocation';
 import type { Ask } from './plan-pass.js';
-import type { PodState } from './pool.js';
+import type { PodState, PoolSpec } from './pool.js';
+
+export const testSpec: PoolSpec = {
+  policy: 'auto',
+  slo: { ttftMs: 1000, tpotMs: 40, attainment: 0.9 },
+  least: { encode: 1, prefill: 1, decode: 1 },
+  most: { encode: 9, prefill: 9, decode: 9 },
+  unavailableMax: 2,
+  dwellMs: 20_000,
+  gainMin: 0.02,
+  urgentGain: 0.05,
+  drainTimeoutMs: 10_000,
+  verifyMs: 30_000,
+  lossMax: 0.05,
+};
 
 /** Pods that do what they are asked, in steps: they drain, they mount, they serve. */
 export class FakePods {

@@ -1,7 +1,11 @@
-import type { FleetShape } from '@tercet/allocation';
+import type { FleetShape } from './fleet.js';
 
-/** OPT-13B on one A100 as DistServe's profiler found it, with an encoder of the size of CLIP's beside it. */
-export function publishedShape(): FleetShape {
+/**
+ * A group of published size, for benches, examples and tests: OPT-13B on one A100 as DistServe's profiler found it, with
+ * an encoder of the size of CLIP's beside it.
+ * @see Zhong et al. 2024, arXiv:2401.09670, and its repository
+ */
+export function publishedShape(more: Partial<FleetShape> = {}): FleetShape {
   const decode = { fixedMs: 19.9, perContextTokenMs: 6.3e-4, perSequenceMs: 0.0385 };
   return {
     kvTokensMax: 200_000,
@@ -17,5 +21,6 @@ export function publishedShape(): FleetShape {
       mediaBytesPerPatch: 8192,
       kvBytesPerToken: 800_000,
     },
+    ...more,
   };
 }
