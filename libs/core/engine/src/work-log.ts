@@ -7,7 +7,7 @@ export type StepWork =
   | { readonly stage: 'prefill'; readonly tokens: number; readonly squares: number }
   | { readonly stage: 'decode'; readonly batch: number; readonly contextTokens: number };
 
-/** A step and how long it took, from the start of its computing until its results were given away. */
+/** A step and how long it took: from its plan, with the wait for cores, until its results were given away. */
 export type WorkSample = StepWork & { readonly ms: number };
 
 /** Port: what an engine did lately, for whoever fits costs to it. */

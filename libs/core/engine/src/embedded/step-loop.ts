@@ -57,10 +57,11 @@ export class StepLoop {
 
   /** One step. The plan is made again once cores are granted, because requests came and went meanwhile. */
   async #step(planned: StepPlan): Promise<void> {
+    const plannedMs = this.#table.options.clock.nowMs();
     const grant = await this.#acquire(planned);
     if (grant === undefined) return;
     try {
-      await this.#compute(grant);
+      await this.#compute(grant, plannedMs);
     } finally {
       grant.release();
     }
@@ -70,7 +71,7 @@ export class StepLoop {
    * The state moves on when the step begins: work that comes or goes while it runs then finds the state of the next
    * plan, and nothing has to be merged afterwards.
    */
-  async #compute(grant: CoreGrant): Promise<void> {
+  async #compute(grant: CoreGrant, plannedMs: number): Promise<void> {
     const table = this.#table;
     const { clock, limits } = table.options;
     const planned = planStep(table.stateWithRoom(), limits);
@@ -94,7 +95,7 @@ export class StepLoop {
     if (computed.kind === 'failed') for (const work of works) table.fail(work, computed.error);
     else publishStep(table, plan, computed);
     for (const hold of holds) table.letGo(hold);
-    if (work !== undefined && computed.kind !== 'failed') this.#log.add(work, clock.nowMs() - startMs);
+    if (work !== undefined && computed.kind !== 'failed') this.#log.add(work, clock.nowMs() - plannedMs);
   }
 
   /** Cores for a plan, or `undefined` when they could not be had: then the plan's requests have failed. */
