@@ -33,6 +33,29 @@ describe('OnlineFit', () => {
     expect(Math.abs((a + b * 10_000) / 2005 - 1)).toBeLessThan(0.03);
   });
 
+  test('what takes long by chance is not overlooked: the fit is the mean, however skewed the times are', () => {
+    const fit = new OnlineFit({ features: 2 });
+    let [steps, sum] = [0, 0];
+    for (let i = 0; i < 4000; i++) {
+      const work = 1 + prng.nextBelow(100);
+      const ms = (5 + work) * (prng.nextFloat() < 0.9 ? 0.8 : 2.8);
+      fit.add([1, work], ms);
+      if (i < 1000) continue;
+      steps += 5 + work;
+      sum += ms;
+    }
+    const { coefficients: [a = 0, b = 0] = [], relativeError = 0 } = fit.solve() ?? {};
+    expect(Math.abs((a + b * 50) / ((55 * sum) / steps) - 1)).toBeLessThan(0.05);
+    expect(relativeError).toBeCloseTo(0.6, 1);
+  });
+
+  test('a hiccup of a thousand times the usual does not rule', () => {
+    const fit = new OnlineFit({ features: 2 });
+    for (let i = 0; i < 1000; i++) fit.add([1, i % 50], (10 + (i % 50)) * (i === 500 ? 1000 : 1));
+    const [a = 0, b = 0] = fit.solve()?.coefficients ?? [];
+    expect(Math.abs((a + b * 25) / 35 - 1)).toBeLessThan(0.02);
+  });
+
   test('no coefficient is below zero', () => {
     const fit = new OnlineFit({ features: 2 });
     for (let i = 1; i <= 20; i++) fit.add([1, i], 100 - i);

@@ -11,18 +11,29 @@ export interface Fitted {
   uncertainty(features: readonly number[]): number;
 }
 
+/** Samples between two looks at what the fit expects of the next ones. */
+const renewSamples = 32;
+/** A time is weighed as if it were expected within this factor, so that neither a hiccup nor a bad start rules. */
+const surpriseMax = 10;
+
 /**
  * Least squares on the relative error, of a time that is linear in its features, forgetting what is old: weights are
- * 1 / T², times a factor that fades with every later sample. Cost: features² a sample, features³ a solution.
+ * 1 / T², times a factor that fades with every later sample. T is there what the fit expects, not what was measured:
+ * otherwise what took long by chance would count less, and the fit would lie below the mean by about twice the variance
+ * of the relative error. Cost: features² a sample, features³ a solution.
  * @see Zhong et al. 2024, arXiv:2401.09670 (relative error); Ljung 1999, "System Identification", 11.2 (forgetting)
  */
 export class OnlineFit {
   readonly #features: number;
   readonly #fading: number;
-  /** Σ w x xᵀ, Σ w x T and Σ w T², with w = 1 / T²: the last is the weight of all samples. */
+  /** Σ w x xᵀ, Σ w x T and Σ w T². */
   readonly #moments: Float64Array;
   readonly #products: Float64Array;
+  #squares = 0;
   #weight = 0;
+  /** Coefficients as they were known a while ago. */
+  #expecting: readonly number[] | undefined;
+  #untilRenewed: number;
 
   /** @param memory samples after which one has faded to 1/e of its weight */
   constructor({ features, memory = 2000 }: { readonly features: number; readonly memory?: number }) {
@@ -30,6 +41,7 @@ export class OnlineFit {
     this.#fading = Math.exp(-1 / memory);
     this.#moments = new Float64Array(features * features);
     this.#products = new Float64Array(features);
+    this.#untilRenewed = 4 * features;
   }
 
   get weight(): number {
@@ -41,15 +53,21 @@ export class OnlineFit {
     const size = this.#features;
     assert(features.length === size, 'features', { expected: size, got: features.length });
     if (!(ms > 0) || !features.every(Number.isFinite)) return;
+    const expectedMs = this.#expectedMs(features, ms);
+    const relative = ms / expectedMs;
     for (let i = 0; i < size; i++) {
-      const xi = (features[i] as number) / ms;
-      this.#products[i] = (this.#products[i] as number) * this.#fading + xi;
+      const xi = (features[i] as number) / expectedMs;
+      this.#products[i] = (this.#products[i] as number) * this.#fading + xi * relative;
       for (let j = 0; j < size; j++) {
         const at = i * size + j;
-        this.#moments[at] = (this.#moments[at] as number) * this.#fading + (xi * (features[j] as number)) / ms;
+        this.#moments[at] = (this.#moments[at] as number) * this.#fading + (xi * (features[j] as number)) / expectedMs;
       }
     }
+    this.#squares = this.#squares * this.#fading + relative * relative;
     this.#weight = this.#weight * this.#fading + 1;
+    if (--this.#untilRenewed > 0) return;
+    this.#expecting = this.solve()?.coefficients;
+    this.#untilRenewed = renewSamples;
   }
 
   /** `undefined` until there are more samples than features. */
@@ -65,12 +83,18 @@ export class OnlineFit {
     }
   }
 
+  #expectedMs(features: readonly number[], ms: number): number {
+    if (this.#expecting === undefined) return ms;
+    const expectedMs = dot(features, this.#expecting);
+    return Math.min(Math.max(expectedMs, ms / surpriseMax), ms * surpriseMax);
+  }
+
   #fitted(known: readonly number[], active: readonly number[], values: readonly number[]): Fitted {
     const coefficients = Array<number>(this.#features).fill(0);
     active.forEach((feature, i) => {
       coefficients[feature] = values[i] as number;
     });
-    const unexplained = Math.max(0, this.#weight - this.#weighted(values, active));
+    const unexplained = Math.max(0, this.#squares - this.#weighted(values, active));
     const variance = unexplained / Math.max(1, this.#weight - active.length);
     // A coefficient that was held at zero is not known any better.
     const inverse = this.#inverse(known);
