@@ -12,6 +12,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   agreement: () => import('./eval/agreement.js'),
   planner: () => import('./planner/planner.js'),
   switch: () => import('./switch/switch.js'),
+  costs: () => import('./costs/costs.js'),
   reallocate: () => import('./planner/reallocate.js'),
 };
 
