@@ -1,8 +1,8 @@
 import type { FleetShape } from './fleet.js';
 
 /**
- * A group of published size, for benches, examples and tests: OPT-13B on one A100 as DistServe's profiler found it, with
- * an encoder of the size of CLIP's beside it.
+ * A group of published size, for benches, examples and tests: OPT-13B on one A100 as DistServe's profiler found it,
+ * with an encoder of the size of CLIP's beside it.
  * @see Zhong et al. 2024, arXiv:2401.09670, and its repository
  */
 export function publishedShape(more: Partial<FleetShape> = {}): FleetShape {
