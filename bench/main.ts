@@ -13,6 +13,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   planner: () => import('./planner/planner.js'),
   switch: () => import('./switch/switch.js'),
   costs: () => import('./costs/costs.js'),
+  prediction: () => import('./costs/prediction.js'),
   reallocate: () => import('./planner/reallocate.js'),
 };
 

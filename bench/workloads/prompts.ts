@@ -16,7 +16,8 @@ export function seededPrompt(prng: Prng, wordCount: number): string {
 export interface Arrival {
   /** When the request is sent, from the start of the load. */
   readonly atMs: number;
-  readonly prompt: string;
+  /** Text, or token ids as they are. */
+  readonly prompt: string | readonly number[];
   readonly outputTokens: number;
 }
 
