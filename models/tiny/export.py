@@ -18,6 +18,9 @@ from tiny.tokens import CHAT_TEMPLATE, END, MEDIA_TOKENS, SPECIAL
 
 NAME = "tercet-tiny"
 CONTEXT = 4096
+# Names of a block's parts here and in the files; q and k of the decoder are written apart, their rows in another order.
+DECODER_NAMES = {"v": "attn_v", "o": "attn_output", "norm1": "attn_norm", "norm2": "ffn_norm", "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down"}
+VISION_NAMES = {"ln1": "ln1", "ln2": "ln2", "q": "attn_q", "k": "attn_k", "v": "attn_v", "o": "attn_out", "up": "ffn_up", "down": "ffn_down"}
 # llama.cpp writes an empty line, as one token, before the global view of every image, and refuses images without it.
 # No merge leads to this token, so that texts are tokenised as before; it reads as one line break.
 SPARE, TWO_LINES, LINE = "<row_4_col_4>", "\u010a\u010a", "\u010a"
@@ -57,8 +60,7 @@ def write_decoder(path: Path, weights: dict[str, np.ndarray], c: TinyConfig, tok
         take = lambda name: weights[f"blocks.{i}.{name}.weight"]
         add(w, f"blk.{i}.attn_q.weight", interleaved(take("q"), c.text_heads))
         add(w, f"blk.{i}.attn_k.weight", interleaved(take("k"), c.text_kv_heads))
-        names = {"v": "attn_v", "o": "attn_output", "norm1": "attn_norm", "norm2": "ffn_norm", "gate": "ffn_gate", "up": "ffn_up", "down": "ffn_down"}
-        for ours, theirs in names.items():
+        for ours, theirs in DECODER_NAMES.items():
             add(w, f"blk.{i}.{theirs}.weight", take(ours))
     finish(w)
 
@@ -109,9 +111,8 @@ def write_vision(path: Path, weights: dict[str, np.ndarray], c: TinyConfig) -> N
     add(w, "v.patch_embd.weight", weights["vision.patch.weight"])
     add(w, "v.patch_embd.bias", weights["vision.patch.bias"])
     add(w, "v.position_embd.weight", weights["vision.position"])
-    names = {"ln1": "ln1", "ln2": "ln2", "q": "attn_q", "k": "attn_k", "v": "attn_v", "o": "attn_out", "up": "ffn_up", "down": "ffn_down"}
     for i in range(c.vision_layers):
-        for ours, theirs in names.items():
+        for ours, theirs in VISION_NAMES.items():
             for part in ("weight", "bias"):
                 add(w, f"v.blk.{i}.{theirs}.{part}", weights[f"vision.blocks.{i}.{ours}.{part}"])
     for part in ("weight", "bias"):

@@ -120,7 +120,7 @@ def main() -> None:
     started, seen, sums = time.time(), 0, [0.0, 0.0, 0.0]
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters, vocabulary {config.vocab}, from step {step}", flush=True)
     while step < a.steps and not stop:
-        level = 1.0 if a.vision else min(1.0, step / 1500)
+        level = 1.0 if a.vision or a.start else min(1.0, step / 1500)
         examples = [generator.example(level) for _ in range(a.batch)]
         share = rate(step, a.steps)
         if a.minutes:

@@ -44,7 +44,9 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {  # kind: (training, held o
     "count": (
         ["How many {o} are there?", "How many {o} do you see?", "Count the {o}.", "What is the number of {o}?", "How many {o} are in the picture?",
          "Tell me how many {o} there are.", "The number of {o}?", "How many {o} can you count?", "Please say how many {o} there are.",
-         "How many {o} does it show?", "Can you count the {o}?"],
+         "How many {o} does it show?", "Can you count the {o}?", "How many {o} does it have?", "How many {o} does this image contain?",
+         "How many {o} have you found?", "Does it have {o}, and how many?", "How many {o} does the scene hold?", "How many {o} stand in it?",
+         "Give the number of {o}.", "Count all {o}.", "How many {o}?", "What is the count of {o}?", "Look for {o}: how many?"],
         ["How many {o} does the picture have?", "Please count the {o}."]),
     "where": (
         ["Where is the {t}?", "In which part of the picture is the {t}?", "Where do you see the {t}?", "Tell me where the {t} is.",
@@ -284,7 +286,7 @@ class Asker:
         return Turn("textOnly", self.vary(str(self.rng.choice(questions))), answer)
 
 
-WEIGHTS = {"color": 4.0, "exists": 3.0, "count": 2.0, "bigger": 1.5}
+WEIGHTS = {"color": 3.0, "exists": 2.0, "count": 6.0, "bigger": 1.5}
 SORTED = {"left": lambda t: t.x, "right": lambda t: -t.x, "top": lambda t: t.y, "bottom": lambda t: -t.y,
           "small": lambda t: t.radius, "big": lambda t: -t.radius}
 
