@@ -24,7 +24,7 @@ interface Settings {
   readonly seed: number;
 }
 
-/** Options: `--switches=N` (200), `--rps=N` of open-loop load (6), `--pause-ms=N` between two (100), `--seed=N`. */
+/** Options: `--switches=N` (200), `--rps=N` of open-loop load (20), `--pause-ms=N` between two (100), `--seed=N`. */
 export async function run({ arguments: given, say }: BenchOptions): Promise<BenchResult> {
   const settings = settingsOf(given);
   const prng = new Prng(settings.seed);
@@ -131,7 +131,7 @@ function compare({ text, error }: Answer, expected: string): Compared {
 
 function settingsOf(given: readonly string[]): Settings {
   const text = (value: string) => ({ type: 'string', default: value }) as const;
-  const options = { switches: text('200'), rps: text('6'), 'pause-ms': text('100'), seed: text('1') };
+  const options = { switches: text('200'), rps: text('20'), 'pause-ms': text('100'), seed: text('1') };
   const { values } = parseArgs({ args: [...given], options });
   const { switches, rps, seed } = values;
   return { switches: Number(switches), rps: Number(rps), pauseMs: Number(values['pause-ms']), seed: Number(seed) };

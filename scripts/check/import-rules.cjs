@@ -62,6 +62,8 @@ module.exports = {
     coreMayUse('cost-model', []),
     coreMayUse('routing', ['cost-model']),
     coreMayUse('allocation', ['cost-model']),
+    coreMayUse('controller', ['allocation', 'cost-model']),
+    coreMayUse('event-log', []),
     {
       name: 'adapter-knows-no-adapter',
       severity: 'error',

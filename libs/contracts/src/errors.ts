@@ -40,6 +40,7 @@ export const errorTable = {
   route_not_found: row('NOT_FOUND', 404, 'never', 'there is no such route'),
   method_not_allowed: row('UNIMPLEMENTED', 405, 'never', 'the route does not take this method'),
   unauthenticated: row('UNAUTHENTICATED', 401, 'never', 'the API key is missing or not known'),
+  forbidden: row('PERMISSION_DENIED', 403, 'never', 'the API key does not allow that'),
   // Media.
   media_invalid: row('INVALID_ARGUMENT', 400, 'never', 'the media cannot be decoded'),
   media_too_large: row('INVALID_ARGUMENT', 400, 'never', 'the media is larger than the limits'),
@@ -53,6 +54,7 @@ export const errorTable = {
     'the media URL leads to an address that is not allowed',
   ),
   // Capacity and time.
+  rate_limited: row('RESOURCE_EXHAUSTED', 429, 'later', 'the tenant is over its limit'),
   overloaded: row('RESOURCE_EXHAUSTED', 429, 'later', 'every slot is taken; try again later'),
   no_pod: row('UNAVAILABLE', 503, 'later', 'no pod serves this stage now'),
   deadline_exceeded: row('DEADLINE_EXCEEDED', 504, 'never', 'the deadline passed'),
@@ -74,6 +76,13 @@ export const errorTable = {
   lease_mismatch: row('FAILED_PRECONDITION', 502, 'replan', 'generation, layout, shape or type of the lease differ'),
   tensor_corrupt: row('DATA_LOSS', 502, 'replan', 'the checksum of the tensor does not match'),
   tensor_transfer_failed: row('UNAVAILABLE', 502, 'replan', 'the tensor could not be read'),
+  // Control state and events.
+  store_unavailable: row('UNAVAILABLE', 503, 'later', 'the control store does not answer'),
+  event_log_unavailable: row('UNAVAILABLE', 503, 'later', 'the event log does not answer'),
+  event_invalid: row('INVALID_ARGUMENT', 500, 'never', 'the record of the event log cannot be read'),
+  file_not_found: row('NOT_FOUND', 404, 'never', 'there is no such file'),
+  batch_not_found: row('NOT_FOUND', 404, 'never', 'there is no such batch'),
+  batch_state: row('FAILED_PRECONDITION', 409, 'never', 'the state of the batch does not allow that'),
   // Start-up and files.
   config_invalid: row('INVALID_ARGUMENT', 500, 'never', 'the configuration is not valid'),
   engine_incompatible: row('FAILED_PRECONDITION', 500, 'never', 'the engine library is not the expected one'),
