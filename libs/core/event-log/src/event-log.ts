@@ -34,8 +34,8 @@ export interface Subscription {
 }
 
 /**
- * Port: a log of facts and jobs. Order per key, delivery at least once, offsets per group. Kafka in a cluster, a file on
- * one machine; both pass `test/contract`.
+ * Port: a log of facts and jobs. Order per key, delivery at least once, offsets per group. Kafka in a cluster, a file
+ * on one machine; both pass `test/contract`.
  */
 export interface EventLog extends AsyncDisposable {
   /**
@@ -43,6 +43,6 @@ export interface EventLog extends AsyncDisposable {
    * @throws event_log_unavailable when it could not be written, or its buffer is full
    */
   publish(topic: TopicName, event: NewEvent): Promise<void>;
-  /** Reads until the signal aborts; resolves then. @throws event_log_unavailable when it cannot begin */
+  /** Resolves when the signal aborts. @throws event_log_unavailable when it cannot begin */
   subscribe(subscription: Subscription, signal: AbortSignal): Promise<void>;
 }
