@@ -10,7 +10,11 @@ const question = $('question');
 const announce = (text) => {
   $('announce').textContent = text;
 };
-const composer = new Composer({ list: $('images'), announce });
+/** What went wrong, for every eye and ear, until something is sent. */
+const complain = (text) => {
+  $('notice').textContent = text;
+};
+const composer = new Composer({ list: $('images'), announce, complain });
 const conversation = new Conversation({ list: $('turns'), scroller: $('chat') });
 const pods = new PodsPanel({ panel: $('pods'), rows: $('pod-rows'), note: $('pods-note') });
 let running;
@@ -33,6 +37,7 @@ $('new-chat').addEventListener('click', () => {
   running?.abort();
   conversation.clear();
   composer.clear();
+  complain('');
   $('welcome').hidden = false;
   question.focus();
 });
@@ -87,6 +92,7 @@ function send() {
   question.value = '';
   fitQuestion();
   composer.clear();
+  complain('');
   void answer();
 }
 
@@ -104,8 +110,10 @@ async function answer() {
     turn.finish(timeline);
     announce(turn.text);
   } catch (error) {
-    if (abort.signal.aborted) turn.finish();
-    else turn.fail(error, () => void answer());
+    if (abort.signal.aborted) {
+      turn.stop();
+      announce('Stopped.');
+    } else turn.fail(error, () => void answer());
   } finally {
     setRunning(undefined);
     question.focus();
@@ -166,6 +174,6 @@ async function showModels() {
     const models = await listModels();
     $('model').replaceChildren(...models.map(({ id }) => new Option(id, id)));
   } catch (error) {
-    announce(`The models could not be listed: ${error.message}`);
+    complain(`The models could not be listed: ${error.message}`);
   }
 }

@@ -6,10 +6,12 @@ export class Composer {
   #images = [];
   #list;
   #announce;
+  #complain;
 
-  constructor({ list, announce }) {
+  constructor({ list, announce, complain }) {
     this.#list = list;
     this.#announce = announce;
+    this.#complain = complain;
   }
 
   get images() {
@@ -20,7 +22,7 @@ export class Composer {
   async addFiles(files) {
     for (const file of files) {
       if (!imageTypes.test(file.type)) {
-        this.#announce(`${file.name || 'This'} is not a PNG, JPEG, WebP or GIF image.`);
+        this.#complain(`${file.name || 'This'} is not a PNG, JPEG, WebP or GIF image.`);
         continue;
       }
       this.addUrl(await dataUrlOf(file), file.name || 'pasted image');

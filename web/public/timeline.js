@@ -26,6 +26,7 @@ export function timelineElement(t) {
     bar.style.flexGrow = String(ms);
     bar.style.background = `var(${color})`;
     bar.title = `${name} ${text(ms)}`;
+    bar.classList.toggle('after', name === 'hand-over');
     track.append(bar);
     const entry = document.createElement('li');
     entry.style.setProperty('--part', `var(${color})`);

@@ -20,6 +20,7 @@ const earlyCrashesMax = 5;
 /** A process that is kept running: started again when it dies, with growing delays, until it is stopped. */
 export class SupervisedProcess {
   readonly plan: ProcessPlan;
+  #port: number | undefined;
   readonly #entry: string;
   readonly #events: ChildEvents;
   readonly #stop = new AbortController();
@@ -36,6 +37,11 @@ export class SupervisedProcess {
 
   get pid(): number | undefined {
     return this.#child?.pid;
+  }
+
+  /** Where it takes calls, by its own word; until then the port may be another program's. */
+  get port(): number | undefined {
+    return this.#port;
   }
 
   /** How often it was started again. */
@@ -84,6 +90,9 @@ export class SupervisedProcess {
       env: { ...inherited(), ...environment, ...generation },
     });
     this.#child = child;
+    child.on('message', (message) => {
+      this.#port = readyPort(message);
+    });
     let rest = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
@@ -91,9 +100,18 @@ export class SupervisedProcess {
       for (const line of lines) if (line !== '') this.#events.onLine(name, line);
     });
     child.once('error', (error) => resolve(error.message));
-    child.once('close', (code, signal) => resolve(signal ?? `exit code ${code}`));
+    child.once('close', (code, signal) => {
+      this.#port = undefined;
+      resolve(signal ?? `exit code ${code}`);
+    });
     return promise;
   }
+}
+
+/** The port in what a process says through the channel once it takes calls. */
+function readyPort(message: unknown): number | undefined {
+  const { event, port } = message as { event?: unknown; port?: unknown };
+  return event === 'ready' && typeof port === 'number' ? port : undefined;
 }
 
 /** What every process gets of this one's environment. */

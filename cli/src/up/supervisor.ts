@@ -29,8 +29,8 @@ const readyTimeoutMs = 120_000;
  * then the stages.
  */
 export class Supervisor implements AsyncDisposable {
-  readonly url: string;
   readonly logPath: string;
+  readonly #up: UpOptions;
   readonly #lock: Disposable;
   readonly #arbiter: DeviceArbiterServer;
   readonly #stages: readonly SupervisedProcess[];
@@ -59,7 +59,7 @@ export class Supervisor implements AsyncDisposable {
     { up, folder, notify }: SupervisorOptions,
     parts: { lock: Disposable; arbiter: DeviceArbiterServer; plan: ReturnType<typeof planSystem> },
   ) {
-    this.url = `http://${up.host.includes(':') ? `[${up.host}]` : up.host}:${up.port}`;
+    this.#up = up;
     this.logPath = join(folder, 'tercet.log');
     this.#lock = parts.lock;
     this.#arbiter = parts.arbiter;
@@ -67,6 +67,12 @@ export class Supervisor implements AsyncDisposable {
     const events = this.#events(notify);
     this.#stages = parts.plan.stages.map((plan) => new SupervisedProcess(plan, entries.stage, events));
     this.#gateway = new SupervisedProcess(parts.plan.gateway, entries.gateway, events);
+  }
+
+  /** Where the gateway answers. With port 0 it is known once the gateway listens. */
+  get url(): string {
+    const { host, port } = this.#up;
+    return `http://${host.includes(':') ? `[${host}]` : host}:${this.#gateway.port ?? port}`;
   }
 
   /** Processes by name. */
@@ -100,15 +106,18 @@ export class Supervisor implements AsyncDisposable {
     this.#lock[Symbol.dispose]();
   }
 
+  /** Asks nobody before the gateway says that the port is its own: another program there may say anything. */
   async #untilReady(signal: AbortSignal): Promise<void> {
-    let missing = 'the gateway does not answer';
+    let missing: readonly string[] = ['the gateway does not answer'];
     while (!signal.aborted) {
-      const response = await fetch(`${this.url}/readyz`, { signal }).catch(() => undefined);
-      if (response?.ok === true) return;
-      if (response !== undefined) missing = ((await response.json()) as { missing: string[] }).missing.join(', ');
+      if (this.#gateway.port !== undefined) {
+        const response = await fetch(`${this.url}/readyz`, { signal }).catch(() => undefined);
+        if (response?.ok === true) return;
+        if (response !== undefined) missing = await missingOf(response);
+      }
       await sleep(100, undefined, { signal }).catch(() => undefined);
     }
-    throw new TercetError('no_pod', { missing });
+    throw new TercetError('no_pod', { missing: missing.join(', ') });
   }
 
   #events(notify: (text: string) => void): ChildEvents {
@@ -130,6 +139,12 @@ export class Supervisor implements AsyncDisposable {
       },
     };
   }
+}
+
+/** What keeps a gateway from being ready, as it says. */
+async function missingOf(response: Response): Promise<string[]> {
+  const said = (await response.json().catch(() => undefined)) as { missing?: string[] } | undefined;
+  return said?.missing ?? [`the gateway answers ${response.status}`];
 }
 
 /** What a process says when it refuses to start. */

@@ -1,10 +1,20 @@
 import { crc32, deflateSync } from 'node:zlib';
 
-type Colour = readonly [red: number, green: number, blue: number];
+export type Colour = readonly [red: number, green: number, blue: number];
+
+const background: Colour = [240, 238, 230];
 
 /** A PNG of 64 x 64 pixels with a filled square, as a data URL. No library: what is tested reads it with one. */
-export function squarePicture(colour: Colour, background: Colour = [240, 238, 230]): string {
-  const picture = png(64, (x, y) => (x > 16 && x < 44 && y > 18 && y < 46 ? colour : background));
+export function squarePicture(colour: Colour): string {
+  return dataUrlOf(png(64, (x, y) => (x > 16 && x < 44 && y > 18 && y < 46 ? colour : background)));
+}
+
+/** The same with a filled circle. */
+export function circlePicture(colour: Colour): string {
+  return dataUrlOf(png(64, (x, y) => ((x - 32) ** 2 + (y - 32) ** 2 < 15 ** 2 ? colour : background)));
+}
+
+function dataUrlOf(picture: Buffer): string {
   return `data:image/png;base64,${picture.toString('base64')}`;
 }
 

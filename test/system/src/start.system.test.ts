@@ -1,6 +1,8 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { createServer as createHttpServer } from 'node:http';
+import { type AddressInfo, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -18,16 +20,29 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('a start that cannot be says why in one line, and leaves nothing running', () => {
-  test('a port that somebody has', async () => {
-    // It takes connections and never answers.
-    await using taken = createServer((socket) => socket.resume()).listen(0, '127.0.0.1');
-    await new Promise((resolve) => taken.once('listening', resolve));
-    const { port } = taken.address() as { port: number };
-    const { code, said } = await start(['--port', String(port)]);
-    expect(code).toBe(1);
-    expect(lineOf(said)).toContain(String(port));
-    expect(lineOf(said)).toMatch(/in use/);
-  }, 60_000);
+  const answering = (type: string, body: string) => () =>
+    createHttpServer((_, response) => void response.writeHead(200, { 'Content-Type': type }).end(body));
+  const holders: { who: string; open: () => Server }[] = [
+    { who: 'a server that never answers', open: () => createServer((socket) => socket.resume()) },
+    { who: 'a server of pages', open: answering('text/html', '<!doctype html><p>Hello.') },
+    { who: 'a server that is ready for anything', open: answering('application/json', '{"ready":true,"missing":[]}') },
+  ];
+  test.each(holders.flatMap((holder) => ['--port', '--grpc-port'].map((option) => ({ ...holder, option }))))(
+    '$option is held by $who',
+    async ({ open, option }) => {
+      await using holder = open().listen(0, '127.0.0.1');
+      await once(holder, 'listening');
+      await expectPortInUse([option, String((holder.address() as AddressInfo).port)]);
+    },
+    60_000,
+  );
+
+  test('both ports are held by another system', async () => {
+    await using first = await RunningSystem.start();
+    await expectPortInUse(['--port', new URL(first.url).port]);
+    await expectPortInUse(['--grpc-port', String(first.grpcPort)]);
+    expect((await first.post('/v1/chat/completions', question)).status).toBe(200);
+  }, 120_000);
 
   test('a second system in the same folder', async () => {
     await using first = await RunningSystem.start();
@@ -106,25 +121,35 @@ const question = {
   ],
 };
 
+/** A start that claims nothing, and says which port it could not have. */
+async function expectPortInUse(args: readonly [option: string, port: string]): Promise<void> {
+  const { code, said, url } = await start(args);
+  expect({ code, url, line: lineOf(said) }).toEqual({ code: 1, url: '', line: expect.stringMatching(/port_in_use/) });
+  expect(lineOf(said)).toContain(args[1]);
+  expect(said).not.toContain('ready');
+}
+
 /** Runs `tercet up` until it ends by itself. */
 async function start(
-  args: string[],
+  args: readonly string[],
   more: Record<string, string> = {},
-): Promise<{ code: number | null; said: string }> {
+): Promise<{ code: number | null; said: string; url: string }> {
   const state = mkdtempSync(join(folder, 'state-'));
-  const ports = args.includes('--port') ? ['--grpc-port', '0'] : ['--port', '0', '--grpc-port', '0'];
+  const ports = ['--port', '--grpc-port'].flatMap((option) => (args.includes(option) ? [] : [option, '0']));
   const env = { ...environment, TERCET_STATE: state, NO_COLOR: '1', ...more };
   const child = spawn(process.execPath, [command, 'up', ...ports, ...args], { env, stdio: ['ignore', 'pipe', 'pipe'] });
   let said = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (data) => {
-      said += String(data);
-    });
-  }
+  let url = '';
+  child.stderr.on('data', (data) => {
+    said += String(data);
+  });
+  child.stdout.on('data', (data) => {
+    url += String(data);
+  });
   const timer = setTimeout(() => child.kill('SIGKILL'), 45_000);
   const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
   clearTimeout(timer);
-  return { code, said };
+  return { code, said, url };
 }
 
 /** The line that says what went wrong. */

@@ -3,7 +3,10 @@ import { TercetError } from '@tercet/contracts';
 /** Ids, sizes and times; never a prompt, an image or an answer. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** One JSON line per decision or state change, to standard error. `error` means that a person must act. */
+/**
+ * One JSON line per decision or state change, to standard error. `error` means that a person must act. Of a failure that is
+ * the client's, only the code is written: its message may quote what the client sent, and is for the client to read.
+ */
 export interface Log {
   info(event: string, fields?: LogFields): void;
   error(event: string, fields?: LogFields): void;
@@ -25,7 +28,10 @@ function writeLine(line: string): void {
 
 function printable(_key: string, value: unknown): unknown {
   if (typeof value === 'bigint') return value.toString();
-  if (value instanceof TercetError) return { code: value.code, message: value.message, ...causeOf(value) };
+  if (value instanceof TercetError) {
+    const isClients = value.httpStatus < 500;
+    return isClients ? { code: value.code } : { code: value.code, message: value.message, ...causeOf(value) };
+  }
   if (value instanceof Error) return { message: value.message, stack: value.stack };
   return value;
 }

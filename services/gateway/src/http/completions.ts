@@ -39,20 +39,20 @@ export async function completions(
   const requests = requestsOf(body, model);
   const head = { id: `cmpl-${requests[0]?.requestId}`, created: Math.floor(Date.now() / 1000), model };
   const events = mergeAnswers(requests.map((request) => generate(request, signal)));
+  const logprobs = typeof body.logprobs === 'number' ? requests.map(() => new Logprobs(model)) : [];
   if (body.stream === true) {
     const includeUsage = body.stream_options?.include_usage ?? false;
-    const shape = { id: head.id, envelope: envelope(head), includeUsage, choiceOf: choiceChunk };
-    return streamChoices(events, shape, response);
+    const choiceOf = (event: ChoiceEvent) => choiceChunk(event, logprobs);
+    return streamChoices(events, { id: head.id, envelope: envelope(head), includeUsage, choiceOf }, response);
   }
   const choices = await collect(events, requests.length);
   const first = choices[0]?.finished.timeline;
   if (first !== undefined) response.setHeader('Server-Timing', serverTiming(first));
   const usage = usageOf(choices.map(({ finished }) => finished.usage));
   const tercet = timelineOf(choices[0]?.finished);
-  const wantsLogprobs = typeof body.logprobs === 'number';
   response.json({
     ...envelope(head),
-    choices: choices.map((choice, index) => choiceOf(choice, index, wantsLogprobs ? model : undefined)),
+    choices: choices.map((choice, index) => choiceOf(choice, index, logprobs[index])),
     usage,
     tercet,
   });
@@ -68,9 +68,8 @@ function envelope({ id, created, model }: Head): object {
   return { id, object: 'text_completion', created, model: model.name };
 }
 
-function choiceOf({ text, tokens, finished }: CollectedChoice, index: number, withLogprobs?: ServedModel): object {
-  const logprobs = withLogprobs === undefined ? null : logprobsOf(tokens, withLogprobs);
-  return { index, text, logprobs, finish_reason: finished.reason };
+function choiceOf({ text, tokens, finished }: CollectedChoice, index: number, logprobs?: Logprobs): object {
+  return { index, text, logprobs: logprobs?.take(tokens) ?? null, finish_reason: finished.reason };
 }
 
 function requestsOf(body: CompletionBody, model: ServedModel): GenerationRequest[] {
@@ -100,27 +99,40 @@ function promptsOf(prompt: CompletionBody['prompt']): PromptSource[] {
   });
 }
 
-/** The older shape of log probabilities: arrays side by side. */
-function logprobsOf(tokens: readonly wire.SampledToken[], { tokenizer }: ServedModel): object {
-  const text = (tokenId: number) => new TextDecoder().decode(tokenizer.bytesOf(tokenId));
-  let offset = 0;
-  const offsets = tokens.map(({ tokenId }) => {
-    const at = offset;
-    offset += text(tokenId).length;
-    return at;
-  });
-  return {
-    tokens: tokens.map(({ tokenId }) => text(tokenId)),
-    token_logprobs: tokens.map(({ logprob }) => logprob ?? null),
-    top_logprobs: tokens.map(({ topLogprobs }) =>
-      Object.fromEntries(topLogprobs.map(({ tokenId, logprob }) => [text(tokenId), logprob])),
-    ),
-    text_offset: offsets,
-  };
+/** The older shape of log probabilities, arrays side by side, for the tokens of one answer as they come. */
+class Logprobs {
+  readonly #model: ServedModel;
+  #offset = 0;
+
+  constructor(model: ServedModel) {
+    this.#model = model;
+  }
+
+  /** Of the next tokens; their offsets go on from those before. */
+  take(tokens: readonly wire.SampledToken[]): object {
+    const texts = tokens.map(({ tokenId }) => this.#textOf(tokenId));
+    return {
+      tokens: texts,
+      token_logprobs: tokens.map(({ logprob }) => logprob ?? null),
+      top_logprobs: tokens.map(({ topLogprobs }) =>
+        Object.fromEntries(topLogprobs.map(({ tokenId, logprob }) => [this.#textOf(tokenId), logprob])),
+      ),
+      text_offset: texts.map((text) => {
+        const at = this.#offset;
+        this.#offset += text.length;
+        return at;
+      }),
+    };
+  }
+
+  #textOf(tokenId: number): string {
+    return new TextDecoder().decode(this.#model.tokenizer.bytesOf(tokenId));
+  }
 }
 
-function choiceChunk({ index, event }: ChoiceEvent): object | undefined {
+/** The choice of a chunk. @param logprobs one for each choice; empty when none were asked for */
+function choiceChunk({ index, event }: ChoiceEvent, logprobs: readonly Logprobs[]): object | undefined {
   if (event.kind === 'accepted') return undefined;
-  if (event.kind === 'token') return { index, text: event.text, logprobs: null, finish_reason: null };
-  return { index, text: event.text, logprobs: null, finish_reason: event.reason };
+  if (event.kind === 'finished') return { index, text: event.text, logprobs: null, finish_reason: event.reason };
+  return { index, text: event.text, logprobs: logprobs[index]?.take([event.token]) ?? null, finish_reason: null };
 }
