@@ -41,7 +41,8 @@ export const StageConfig = z
         slotCount: z.int().min(1).max(256).default(16),
         kvBlocksMax: z.int().min(4).default(2048),
         stepTokensMax: z.int().min(64).default(512),
-        chunkTokens: z.int().min(64).default(256),
+        /** Whole KV blocks of 16 tokens. */
+        chunkTokens: z.int().min(64).multipleOf(16).default(256),
         chunkWaitStepsMax: z.int().min(0).default(4),
         agedSteps: z.int().min(1).default(64),
         waitingMax: z.int().min(1).default(256),

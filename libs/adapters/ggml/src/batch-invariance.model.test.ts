@@ -1,13 +1,14 @@
-import { createHash } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import { Prng } from '@tercet/base';
 import type { DecodeRow } from '@tercet/engine';
 import { needsModel } from '@tercet/testing';
 import type { GgmlBackend } from './ggml-backend.js';
 import { type RandomLlama, randomLlamaFile } from './random-llama.js';
-import { bestOf, chunkOf, fixturePath, never, openFixture, prefill } from './testing.js';
+import { bestOf, chunkOf, fixturePath, hash, never, openFixture, prefill } from './testing.js';
+import { openWatched } from './watched-engine.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tercet-invariance-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -102,6 +103,63 @@ describe.each([
   });
 });
 
+/** Around the border of kernels at 64 rows, around the grid of 256, and in between. */
+const anyLength = [40, 64, 65, 70, 100, 130, 250, 257, 300];
+
+describe.each([
+  { model: 'grouped queries, float32', path: made('gqa-reuse', { headCount: 6, kvHeadCount: 2 }), lengths: anyLength },
+  { model: 'one KV head, float32', path: fixturePath('llama.gguf'), lengths: anyLength },
+  { model: 'windows, float32', path: fixturePath('gemma3.gguf'), lengths: anyLength },
+  { model: 'float16 weights', path: tiny, lengths: [70, 272] },
+  ...(gemma === undefined ? [] : [{ model: 'four-bit weights', path: gemma, lengths: [100] }]),
+])('$model: a reused prefix gives the cold logits', ({ path, lengths }) => {
+  test('cut at any block, whatever prompt left it', async () => {
+    await using cold = openWatched({ modelPath: path }, { reuseGrainTokens: 0 });
+    await using warm = openWatched({ modelPath: path });
+    let reused = 0;
+    for (const length of lengths) {
+      const expected = await cold.firstToken({ tokenIds: promptOf(length) });
+      for (let cut = 16; cut < length; cut += 16) {
+        for (const before of [cut + 1, length, 300]) {
+          const tenant = `${length} ${cut} ${before}`;
+          await warm.firstToken({ tokenIds: [...promptOf(cut), ...promptOf(before, 5).slice(cut)], tenant });
+          const found = await warm.firstToken({ tokenIds: promptOf(length), tenant });
+          expect([tenant, found.cachedTokens, found.logits]).toEqual([tenant, found.cachedTokens, expected.logits]);
+          reused += found.cachedTokens;
+        }
+      }
+    }
+    expect(reused).toBeGreaterThan(0);
+  });
+
+  test('handed over to another engine, with layers in other groups', async () => {
+    await using cold = openWatched({ modelPath: path }, { reuseGrainTokens: 0 });
+    await using decode = openWatched({ modelPath: path });
+    const tokenIds = promptOf(200);
+    const expected = await cold.text({ tokenIds, decode: cold });
+    await using warm = openWatched({ modelPath: path, layerGroups: 1 });
+    await warm.firstToken({ tokenIds: [...promptOf(112), ...promptOf(250, 5).slice(112)] });
+    const found = await warm.text({ tokenIds, decode });
+    expect(found).toEqual({ cachedTokens: 112, logits: expected.logits });
+  });
+});
+
+test('a reused prefix with media gives the cold logits', async () => {
+  const model = { modelPath: fixturePath('llama.gguf'), mmprojPath: fixturePath('smolvlm-vision.gguf') };
+  await using cold = openWatched(model, { reuseGrainTokens: 0 });
+  await using warm = openWatched(model);
+  const prng = new Prng(3);
+  const rows = Float32Array.from({ length: 64 * (cold.mediaDim ?? 0) }, () => prng.nextFloat() - 0.5);
+  for (const start of [5, 16, 40, 100]) {
+    const prompt = { tokenIds: promptOf(200), media: [{ start, tokens: 64, contentKey: `media ${start}`, rows }] };
+    const expected = await cold.text({ ...prompt, decode: cold });
+    expect(expected.logits).not.toEqual((await cold.text({ tokenIds: prompt.tokenIds, decode: cold })).logits);
+    await warm.firstToken(prompt);
+    const found = await warm.text({ ...prompt, decode: warm });
+    expect(found).toEqual({ cachedTokens: 128, logits: expected.logits });
+  }
+});
+
 function made(name: string, shape: RandomLlama): string {
   const path = join(folder, `${name}.gguf`);
   writeFileSync(path, randomLlamaFile(shape));
@@ -137,10 +195,4 @@ function next(rows: readonly DecodeRow[], logits: readonly Float32Array[]): Deco
   return rows.map(({ slot, position }, i) => {
     return { slot, position: position + 1, tokenId: bestOf(logits[i] as Float32Array) };
   });
-}
-
-function hash(logits: Float32Array | undefined): string {
-  if (logits === undefined) throw new Error('no logits');
-  const bytes = new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength);
-  return createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 }

@@ -49,6 +49,8 @@ export interface GgmlBackendOptions {
   readonly allocateArena?: AllocateArena;
 }
 
+/** Attention of so many rows, and more, goes by tiles in ggml (`GGML_FA_TILE_Q`); fewer are computed row by row. */
+const tiledRows = 64;
 /** Rows of generated text that a replay computes in one pass. */
 const replayRowsMax = 8;
 
@@ -121,6 +123,12 @@ export class GgmlBackend implements Backend {
       for (const weights of opened) weights.close();
       throw error;
     }
+  }
+
+  /** One row is attended as decode rows are, and its products may be another kernel's. */
+  kernelOf(rows: number): number {
+    if (rows === 1) return 0;
+    return rows < tiledRows ? 1 : 2;
   }
 
   async run(step: BackendStep, signal: AbortSignal): Promise<StepLogits> {

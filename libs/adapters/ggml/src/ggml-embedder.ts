@@ -86,6 +86,10 @@ export class GgmlEmbedder implements Backend {
     }
   }
 
+  kernelOf(): never {
+    throw this.#unsupported('text generation');
+  }
+
   async run(): Promise<never> {
     throw this.#unsupported('text generation');
   }

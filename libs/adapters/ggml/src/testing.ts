@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { GgmlBackend, type GgmlBackendOptions } from './ggml-backend.js';
@@ -61,4 +62,11 @@ export function distance(a: ArrayLike<number>, b: ArrayLike<number>): number {
     if (!(gap <= most)) most = gap;
   }
   return most;
+}
+
+/** A name for these bits and no others. */
+export function hash(logits: Float32Array | undefined): string {
+  if (logits === undefined) throw new Error('no logits');
+  const bytes = new Uint8Array(logits.buffer, logits.byteOffset, logits.byteLength);
+  return createHash('sha256').update(bytes).digest('hex').slice(0, 16);
 }

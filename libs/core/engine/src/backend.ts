@@ -4,11 +4,16 @@ import type { EngineDescriptor } from './stage-engine.js';
  * Port: what computes one planned step. Only engines of our own have steps; ggml implements it, and a fake does. Calls
  * never overlap, except that `kvView` may be called at any time. The backend knows slots and rows, not requests.
  *
- * Batch invariance: which kernel computes a row depends on its own chunk (`start`, length, `rows`) alone, never on what
- * else is in the step.
+ * Batch invariance: which kernels compute a row depends on its own chunk alone, on its `rows` and on how many they are
+ * ({@link Backend.kernelOf}), never on what else is in the step.
  */
 export interface Backend extends AsyncDisposable {
   readonly descriptor: BackendDescriptor;
+  /**
+   * Which kernels compute a chunk of so many prompt rows. Two chunks with one answer give a row the same bits, wherever
+   * they begin; the engine reuses stored rows only where the answer stays that of a prompt of which nothing is stored.
+   */
+  kernelOf(rows: number): number;
   /** Computes the rows of one step and their KV. Rows of one slot appear at most once. */
   run(step: BackendStep, signal: AbortSignal): Promise<StepLogits>;
   /** Rows [fromToken, toToken) of one layer, in place; bytes, row-major, `kvRowBytes` each. Valid until `close`. */

@@ -82,6 +82,16 @@ describe('KvCache', () => {
     expect(admit(cache, 'a', 90)).toMatchObject({ kind: 'admitted', cachedTokens: cached });
   });
 
+  test('no more is reused than the prompt may reuse, and the rest stays stored', () => {
+    const cache = new KvCache(room);
+    const slot = runPrompt(cache, 'a', 90);
+    const demand = { key: keyOf('a', 90), promptTokens: 90, reserveTokens: 90 };
+    const reusable = (storedTokens: number) => storedTokens - 48;
+    expect(cache.tryAdmit({ ...demand, reusable })).toMatchObject({ cachedTokens: 32, copy: { fromSlot: slot } });
+    expect(hit(cache, 'a')).toBe(80);
+    expect(cache.tryAdmit({ ...demand, reusable: () => 0 })).not.toHaveProperty('copy');
+  });
+
   test('whatever comes and goes, reused rows are those of the prompt and every block is accounted for', () => {
     fc.assert(
       fc.property(fc.commands(cacheCommands(), { maxCommands: 100 }), fc.constantFrom(0, 16, 32), (commands, grain) => {
@@ -205,7 +215,7 @@ function rowsOf(text: string, tokens: number): string[] {
 }
 
 function keyOf(text: string, tokens: number) {
-  return prefixKeyOf({ tokenIds: tokensOf(text, tokens), media: [], salt: '' });
+  return prefixKeyOf({ tokenIds: tokensOf(text, tokens), media: [], kernelAt: () => 0, salt: '' });
 }
 
 function admit(cache: KvCache, text: string, promptTokens: number) {

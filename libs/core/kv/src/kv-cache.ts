@@ -4,16 +4,15 @@ import { PrefixTree } from './prefix-tree.js';
 import { blocksFor, blockTokens, type SlotId, SlotPool, type SlotPoolOptions } from './slot-pool.js';
 
 export interface KvCacheOptions extends SlotPoolOptions {
-  /**
-   * A prefix is reused in multiples of this many tokens, itself a multiple of the block; 0 reuses nothing. With the
-   * prefill chunk here, reused rows are those that a cold run would compute, to the bit.
-   */
+  /** A prefix is reused in multiples of this many tokens, itself a multiple of the block; 0 reuses nothing. */
   readonly reuseGrainTokens: number;
 }
 
 export interface KvDemand {
   /** Labels of the prompt's full blocks; empty when nothing of it may be reused. */
   readonly key: PrefixKey;
+  /** How many of so many stored tokens may be reused, a multiple of the grain. Absent: all of them. */
+  readonly reusable?: (storedTokens: number) => number;
   /** At least one of them is always computed. */
   readonly promptTokens: number;
   /** Room to commit, at least the prompt. */
@@ -140,12 +139,13 @@ export class KvCache {
     for (const slot of [...this.#idle]) this.#evict(slot);
   }
 
-  #match({ key, promptTokens }: KvDemand) {
+  #match({ key, promptTokens, reusable = (storedTokens) => storedTokens }: KvDemand) {
     if (this.#grain === 0) return undefined;
     const tokensMax = Math.floor((promptTokens - 1) / this.#grain) * this.#grain;
     const match = this.#tree.match(key, tokensMax / blockTokens);
-    if (match === undefined || match.tokens % this.#grain === 0) return match;
-    const tokens = match.tokens - (match.tokens % this.#grain);
+    if (match === undefined) return undefined;
+    const tokens = reusable(match.tokens - (match.tokens % this.#grain));
+    if (tokens === match.tokens) return match;
     return tokens === 0 ? undefined : this.#tree.match(key, tokens / blockTokens);
   }
 

@@ -13,6 +13,8 @@ export interface PrefixSource {
   readonly tokenIds: Uint32Array;
   /** Sorted by start, without overlaps. */
   readonly media: readonly MediaKey[];
+  /** Which kernels compute the rows of the block that begins at `start`: rows of others may have other bits. */
+  kernelAt(start: number): number;
   /** Separates tenants: equal prompts with other salts share nothing, so no timing tells what others asked. */
   readonly salt: string;
 }
@@ -21,14 +23,14 @@ export interface PrefixSource {
 export type PrefixKey = readonly string[];
 
 /**
- * Labels of all full blocks of a prompt: salt (first block), token ids, and the media that cover the block with where
- * in the media the block begins. Labels are exact, so no collision can ever hand out another prompt's rows.
- * Cost: one string of 32 characters per block.
+ * Labels of all full blocks of a prompt: salt (first block), token ids, kernels, and the media that cover the block
+ * with where in the media the block begins. Labels are exact, so no collision can ever hand out another prompt's rows.
+ * Cost: one string of 33 characters per block.
  */
 export function prefixKeyOf(source: PrefixSource): PrefixKey {
   const { tokenIds, media, salt } = source;
   const labels: string[] = [];
-  const codes = new Array<number>(blockTokens * 2);
+  const codes = new Array<number>(blockTokens * 2 + 1);
   let firstMedia = 0;
   for (let start = 0; start + blockTokens <= tokenIds.length; start += blockTokens) {
     for (let i = 0; i < blockTokens; i++) {
@@ -36,6 +38,7 @@ export function prefixKeyOf(source: PrefixSource): PrefixKey {
       codes[2 * i] = tokenId >>> 16;
       codes[2 * i + 1] = tokenId & 0xffff;
     }
+    codes[2 * blockTokens] = source.kernelAt(start);
     while (firstMedia < media.length && endOf(media[firstMedia]) <= start) firstMedia++;
     const head = start === 0 ? `${salt.length}:${salt}` : '';
     labels.push(head + String.fromCharCode(...codes) + mediaLabel(media, firstMedia, start));

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
-import { chunkAt } from './chunking.js';
+import { chunkAt, coldKernelAt, reusableTokens } from './chunking.js';
 
 describe('chunkAt', () => {
   test.each([
@@ -36,6 +36,52 @@ describe('chunkAt', () => {
     );
   });
 });
+
+describe('reusableTokens', () => {
+  const kernelOf = (rows: number) => (rows === 1 ? 0 : rows < 64 ? 1 : 2);
+  const grid = { chunkTokens: 256, grainTokens: 16, kernelOf };
+
+  test.each([
+    { name: 'nothing stored', stored: 0, promptTokens: 100, reused: 0 },
+    { name: 'enough rows left for the kernels of many', stored: 16, promptTokens: 100, reused: 16 },
+    { name: 'too few left: some stored rows are computed again', stored: 96, promptTokens: 100, reused: 32 },
+    { name: 'a chunk just over the border reuses nothing', stored: 64, promptTokens: 70, reused: 0 },
+    { name: 'a chunk below the border may leave few', stored: 32, promptTokens: 40, reused: 32 },
+    { name: 'one row is never left of several', stored: 32, promptTokens: 33, reused: 16 },
+    { name: 'one row that is alone in its chunk', stored: 256, promptTokens: 257, reused: 256 },
+    { name: 'a last chunk below the border', stored: 272, promptTokens: 300, reused: 272 },
+    { name: 'a replay reuses all of its prompt', stored: 96, promptTokens: 105, generatedTokens: 9, reused: 96 },
+    { name: 'a replay whose prompt has rows left', stored: 80, promptTokens: 105, generatedTokens: 9, reused: 32 },
+  ])('$name', ({ stored, promptTokens, generatedTokens = 0, reused }) => {
+    expect(reusableTokens(stored, { promptTokens, generatedTokens }, grid)).toBe(reused);
+  });
+
+  test('every row goes through the kernels of a cold run, and no more stored rows could be reused', () => {
+    const stored = fc.nat({ max: 400 });
+    const chunk = fc.constantFrom(16, 64, 80, 256);
+    fc.assert(
+      fc.property(anyPrompt(), stored, chunk, (prompt, storedBlocks, chunkTokens) => {
+        const own = { ...grid, chunkTokens };
+        const storedTokens = Math.min(storedBlocks, Math.floor((prompt.promptTokens - 1) / 16)) * 16;
+        const textEnd = prompt.promptTokens - prompt.generatedTokens;
+        const isCold = (start: number) =>
+          chunksFrom(start, prompt, chunkTokens)
+            .filter(({ rows }) => rows === 'prompt')
+            .every(({ start: at, end }) => kernelOf(end - at) === coldKernelAt(at, prompt, own));
+        fc.pre(storedTokens <= textEnd);
+        const reused = reusableTokens(storedTokens, prompt, own);
+        expect([reused % 16, reused <= storedTokens, isCold(reused)]).toEqual([0, true, true]);
+        for (let more = reused + 16; more <= storedTokens; more += 16) expect(isCold(more)).toBe(false);
+      }),
+    );
+  });
+});
+
+function anyPrompt() {
+  return fc
+    .record({ promptTokens: fc.integer({ min: 1, max: 600 }), generated: fc.nat() })
+    .map(({ promptTokens, generated }) => ({ promptTokens, generatedTokens: generated % promptTokens }));
+}
 
 function chunksFrom(start: number, prompt: { promptTokens: number; generatedTokens: number }, chunkTokens: number) {
   const chunks = [];

@@ -1,5 +1,13 @@
 export { applyStep, withCachedTokens, withoutAdmission } from './apply-step.js';
-export { type ChunkRange, chunkAt, type PromptShape } from './chunking.js';
+export {
+  type ChunkGrid,
+  type ChunkRange,
+  chunkAt,
+  coldKernelAt,
+  type PromptShape,
+  type RowKernels,
+  reusableTokens,
+} from './chunking.js';
 export {
   type PlannedChunk,
   planStep,

@@ -51,9 +51,8 @@ function admitDecode(table: WorkTable, work: DecodeWork): void {
  * The chunk begins where the stored prefix ends now; when that makes it larger than planned, it waits for a new plan.
  */
 function admitPrefill(table: WorkTable, work: PrefillWork, out: { plan: TokensPlan; copies: KvCopy[] }): TokensPlan {
-  const { task, key } = work;
-  const promptTokens = task.tokenIds.length;
-  const demand = { key, promptTokens, reserveTokens: promptTokens };
+  const { task, demand } = work;
+  const { promptTokens } = demand;
   const shape = { promptTokens, generatedTokens: task.generatedTokens };
   const cachedTokens = table.kv.cachedTokensFor(demand);
   const range = chunkAt(cachedTokens, shape, table.options.limits.chunkTokens);

@@ -1,6 +1,7 @@
 import { assert } from '@tercet/base';
 import { TercetError, toTercetError } from '@tercet/contracts';
-import { prefixKeyOf } from '@tercet/kv';
+import { blockTokens, type KvDemand, prefixKeyOf } from '@tercet/kv';
+import { coldKernelAt, reusableTokens } from '@tercet/scheduler';
 import type {
   DecodeSession,
   DecodeTask,
@@ -45,6 +46,8 @@ export class EmbeddedEngine implements StageEngine {
 
   /** Starts the loop over a backend that is ready. The engine owns the backend from here on. */
   static open(options: EmbeddedEngineOptions): EmbeddedEngine {
+    const { chunkTokens, reuseGrainTokens } = options.limits;
+    assert(reuseGrainTokens === 0 || chunkTokens % blockTokens === 0, 'a chunk is whole KV blocks', { chunkTokens });
     const engine = new EmbeddedEngine(options);
     engine.#loop.start();
     return engine;
@@ -138,17 +141,39 @@ export class EmbeddedEngine implements StageEngine {
 
   #prefillWork(task: PrefillTask): PrefillWork {
     checkedPrefill(task, this.#table);
-    const { tokenIds, generatedTokens, sampling, media, tenant = '' } = task;
-    const text = tokenIds.subarray(0, tokenIds.length - generatedTokens);
+    const { tokenIds, generatedTokens, sampling } = task;
     return {
       ...this.#started(),
       kind: 'prefill',
       task,
-      // Rows of generated text come from other kernels than those of a prompt; they are not kept for other prompts.
-      key: prefixKeyOf({ tokenIds: text, media, salt: tenant }),
+      demand: this.#demandOf(task),
       sampler: this.#options.samplerOf({ sampling, tokenIds, generatedTokens }),
       outputs: new Channel(),
       exportDelivered: false,
+    };
+  }
+
+  /** Stored rows stand for computed ones only where they have the same bits: they went through the same kernels. */
+  #demandOf({ tokenIds, generatedTokens, media, tenant = '' }: PrefillTask): KvDemand {
+    const { backend, limits } = this.#options;
+    const promptTokens = tokenIds.length;
+    const prompt = { promptTokens, generatedTokens };
+    const grid = {
+      chunkTokens: limits.chunkTokens,
+      grainTokens: limits.reuseGrainTokens,
+      kernelOf: (rows: number) => backend.kernelOf(rows),
+    };
+    return {
+      // Generated text has kernels of its own; its rows are not kept for other prompts.
+      key: prefixKeyOf({
+        tokenIds: tokenIds.subarray(0, promptTokens - generatedTokens),
+        media,
+        kernelAt: (start) => coldKernelAt(start, prompt, grid),
+        salt: tenant,
+      }),
+      reusable: (storedTokens) => reusableTokens(storedTokens, prompt, grid),
+      promptTokens,
+      reserveTokens: promptTokens,
     };
   }
 

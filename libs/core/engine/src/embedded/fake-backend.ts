@@ -15,12 +15,14 @@ export interface FakeBackendOptions {
   readonly slotCount?: number;
   readonly contextTokensMax?: number;
   readonly vocabSize?: number;
-  /** Rows then also depend on the chunk that computed them, as with kernels that differ by shape. */
+  /** Rows then also depend on how many their chunk has: one, fewer than {@link fakeKernelRows}, or more. */
   readonly shapeSensitive?: boolean;
   /** Awaited after every layer and unit; absent: one microtask. Give one that lets the event loop turn. */
   readonly pause?: () => Promise<void>;
 }
 
+/** Chunks of at least so many prompt rows have kernels of their own in a backend that is sensitive to shapes. */
+export const fakeKernelRows = 20;
 const rowBytes = 8;
 
 /**
@@ -56,6 +58,12 @@ export class FakeBackend implements Backend {
     this.#pause = options.pause ?? (async () => undefined);
     const arenaBytes = slotCount * contextTokensMax * rowBytes;
     this.#arena = Array.from({ length: layerCount * 2 }, () => new Uint8Array(arenaBytes).fill(0xee));
+  }
+
+  kernelOf(rows: number): number {
+    if (!this.#shapeSensitive) return 0;
+    if (rows === 1) return 1;
+    return rows < fakeKernelRows ? 2 : 3;
   }
 
   /** The next call that computes throws this. */
@@ -156,7 +164,7 @@ export class FakeBackend implements Backend {
   #digestsOf(chunk: PrefillChunk): Uint32Array {
     const { slot, start, tokenIds, media, rows } = chunk;
     const digests = new Uint32Array(tokenIds.length);
-    const shape = this.#shapeSensitive && rows === 'prompt' ? mix(start, tokenIds.length) : 0;
+    const shape = rows === 'prompt' ? this.kernelOf(tokenIds.length) : 0;
     let digest = start === 0 ? 7 : this.#storedDigest(slot, start - 1);
     for (let i = 0; i < tokenIds.length; i++) {
       const position = start + i;

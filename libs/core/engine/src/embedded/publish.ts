@@ -28,7 +28,7 @@ function publishUnits(table: WorkTable, work: Work, unitsDone: number): void {
 function publishChunk(table: WorkTable, { work, chunk, logits }: ComputedChunk): void {
   const { admission } = work;
   if (admission === undefined) return;
-  table.kv.register(admission.hold.slot, work.key, chunk.end);
+  table.kv.register(admission.hold.slot, work.demand.key, chunk.end);
   if (work.failure !== undefined || logits === undefined) return;
   const token = trySample(table, work, { logits, position: chunk.end });
   if (token === undefined) return;

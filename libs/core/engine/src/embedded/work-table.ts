@@ -170,11 +170,10 @@ export class WorkTable {
     const sinceStep = this.state.step;
     switch (work.kind) {
       case 'prefill': {
-        const { tokenIds, generatedTokens, tenant = '' } = work.task;
-        const promptTokens = tokenIds.length;
+        const { generatedTokens, tenant = '' } = work.task;
+        const { promptTokens } = work.demand;
         const blocks = blocksFor(promptTokens);
-        const demand = { key: work.key, promptTokens, reserveTokens: promptTokens };
-        const cachedTokens = this.kv.cachedTokensFor(demand);
+        const cachedTokens = this.kv.cachedTokensFor(work.demand);
         const shape = { promptTokens, generatedTokens, cachedTokens };
         return withWaiting(this.state, { kind: 'prompt', id, tenant, blocks, sinceStep, ...shape });
       }

@@ -1,4 +1,4 @@
-import type { PrefixKey, SlotId } from '@tercet/kv';
+import type { KvDemand, SlotId } from '@tercet/kv';
 import type { WorkId } from '@tercet/scheduler';
 import type { DecodeOutput, DecodeTask, EmbedTask, EncodeTask, PrefillOutput, PrefillTask } from '../stage-engine.js';
 import type { Channel } from './channel.js';
@@ -26,7 +26,7 @@ export interface SlotHold {
 export interface PrefillWork extends AnyWork {
   readonly kind: 'prefill';
   readonly task: PrefillTask;
-  readonly key: PrefixKey;
+  readonly demand: KvDemand;
   readonly sampler: Sampler;
   readonly outputs: Channel<PrefillOutput>;
   admission?: PrefillAdmission;
