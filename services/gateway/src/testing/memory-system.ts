@@ -3,6 +3,7 @@ import { ManualClock } from '@tercet/base';
 import { TercetError } from '@tercet/contracts';
 import { EmbeddedEngine, FakeBackend, greedySampler } from '@tercet/engine';
 import { DecodeStage, EncodeStage, MemoryTensors, PrefillStage, TileCache } from '@tercet/stage';
+import { unlimited } from '@tercet/tenancy';
 import { openModel, type ServedModel } from '../models/served-model.js';
 import { Admission } from '../pipeline/admission.js';
 import { Pipeline, type PipelineLimits } from '../pipeline/pipeline.js';
@@ -66,7 +67,12 @@ export class MemorySystem implements AsyncDisposable {
   constructor(options: { roles?: readonly string[]; runningMax?: number; limits?: Partial<PipelineLimits> } = {}) {
     for (const name of options.roles ?? ['encode-0', 'encode-1', 'prefill-0', 'decode-0', 'decode-1'])
       this.#addPod(name);
-    this.admission = new Admission(options.runningMax ?? 8);
+    this.admission = new Admission({
+      limits: { runningMax: options.runningMax ?? 8, waitingMax: 8, agingMs: 1000, tenantsMax: 16 },
+      waitMsMax: 1000,
+      limitsOf: () => unlimited,
+      clock: this.clock,
+    });
     const fetch = async () => new Uint8Array(0);
     const mediaLimits = { imagesMax: 4, bytesMax: 10_000, pixelsMax: 10_000, edgeMax: 1000, tilesMax: 4 };
     this.pipeline = new Pipeline({
