@@ -12,8 +12,8 @@ export interface AuditEntry {
 }
 
 /**
- * One JSON line for each administrative call, appended to a file that only its user may read. Open it before the call is
- * made: what cannot be written down is not done.
+ * One JSON line for each administrative call, appended to a file that only its user may read. It is opened before the
+ * call is made, so that what cannot be written down is not done.
  */
 export class AuditLog implements Disposable {
   readonly #file: number;

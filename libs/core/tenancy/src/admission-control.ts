@@ -8,7 +8,7 @@ export interface AdmissionLimits {
   readonly runningMax: number;
   /** Requests of one tenant that wait at a time. */
   readonly waitingMax: number;
-  /** A request that waits goes one class of priority up for each of these. */
+  /** A class of priority that was passed over for this long, the lowest for twice as long, is due one request. */
   readonly agingMs: number;
   /** Tenants that are remembered; one more is refused while all of them have something to remember. */
   readonly tenantsMax: number;
@@ -56,8 +56,10 @@ const retryAfterMs = 1000;
 
 /**
  * Who runs, who waits and who is refused. A request is charged ahead to the rates of its tenant. While there is room it
- * runs at once; when all room is taken it waits in the queue of its tenant, and what becomes free goes to the tenants by
- * priority and fair share. No request waits that could run.
+ * runs at once; when all room is taken it waits in the queue of its tenant, and what becomes free goes to the tenants
+ * by priority and fair share. No request waits that could run by the limits with which the latest one of its tenant
+ * came.
+ * Cost: a look at each tenant that waits, for each request that starts.
  */
 export class AdmissionControl {
   readonly #limits: AdmissionLimits;

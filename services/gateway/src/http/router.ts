@@ -80,7 +80,7 @@ export function routesOf(options: RouterOptions): Express {
   return app;
 }
 
-/** Everything below a path needs a key with this scope, where keys are required. It is asked for before the body is read. */
+/** Lets callers with this scope through. They are asked before the body is read. */
 function onlyWith(scope: Scope, { access }: RouterOptions): RequestHandler {
   return ({ headers }, response, next) => {
     try {
