@@ -14,6 +14,7 @@ import { type ChatOptions, chatCompletions, type Exchange } from './chat.js';
 import { completions } from './completions.js';
 import { type EmbeddingsOptions, embeddings } from './embeddings.js';
 import { sendError } from './error-body.js';
+import { refuseInternalFields } from './internal-fields.js';
 import { openApiDocument } from './openapi.js';
 import { readJson } from './read-json.js';
 import { responses } from './responses.js';
@@ -120,6 +121,7 @@ async function answer(
   });
   try {
     const json = await readJson(request, options.bodyBytesMax);
+    refuseInternalFields(json);
     const caller = response.locals.caller as Caller;
     await route(options, json, { request, response, caller, signal: gone.signal });
   } catch (error) {

@@ -58,6 +58,8 @@ export class MemorySystem implements AsyncDisposable {
   readonly tensors = new MemoryTensors();
   /** Calls in the order in which they began, `pod method`. */
   readonly calls: string[] = [];
+  /** Every message that a stage got. */
+  readonly messages: object[] = [];
   readonly pods: PodView<MemoryPod>[] = [];
   readonly admission: Admission;
   readonly pipeline: Pipeline<MemoryPod>;
@@ -135,17 +137,29 @@ export class MemorySystem implements AsyncDisposable {
   #stageCalls(): StageCalls<MemoryPod> {
     return {
       encodeTiles: (pod, request, signal) =>
-        this.#many(pod, 'encodeTiles', (over) => encodeOf(pod).encodeTiles(request, AbortSignal.any([signal, over]))),
-      embedText: (pod, request, signal) => this.#one(pod, 'embedText', () => encodeOf(pod).embedText(request, signal)),
+        this.#many(pod, 'encodeTiles', (over) =>
+          encodeOf(pod).encodeTiles(this.#told(request), AbortSignal.any([signal, over])),
+        ),
+      embedText: (pod, request, signal) =>
+        this.#one(pod, 'embedText', () => encodeOf(pod).embedText(this.#told(request), signal)),
       prefill: (pod, request, signal) =>
         this.#many(pod, 'prefill', (over) =>
-          (pod.stage as PrefillStage).prefill(request, AbortSignal.any([signal, over])),
+          (pod.stage as PrefillStage).prefill(this.#told(request), AbortSignal.any([signal, over])),
         ),
       decode: (pod, commands, signal) =>
         this.#many(pod, 'decode', (over) =>
-          (pod.stage as DecodeStage).decode(commands, AbortSignal.any([signal, over])),
+          (pod.stage as DecodeStage).decode(this.#eachTold(commands), AbortSignal.any([signal, over])),
         ),
     };
+  }
+
+  #told<T extends object>(message: T): T {
+    this.messages.push(message);
+    return message;
+  }
+
+  async *#eachTold<T extends object>(messages: AsyncIterable<T>): AsyncGenerator<T> {
+    for await (const message of messages) yield this.#told(message);
   }
 
   async #one<T>(pod: MemoryPod, method: string, call: () => Promise<T>): Promise<T> {
