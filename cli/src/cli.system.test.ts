@@ -48,6 +48,13 @@ describe('help', () => {
     ['models', 'rm'],
     ['top'],
     ['plan'],
+    ['keys'],
+    ['keys', 'list'],
+    ['keys', 'create'],
+    ['keys', 'revoke'],
+    ['tenants'],
+    ['tenants', 'list'],
+    ['tenants', 'set'],
   ];
   test('is as written down, with examples', async () => {
     const texts = await Promise.all(commands.map((command) => runCli([...command, '--help'])));

@@ -12,6 +12,11 @@ export function stateFolder(): string {
   return TERCET_STATE ?? join(base, 'tercet');
 }
 
+/** API keys and tenants of the system that keeps its files in `folder`. */
+export function keysPath(folder = stateFolder()): string {
+  return join(folder, 'keys.sqlite');
+}
+
 /** The gateway that `chat` and `top` ask where `--url` is not given. */
 export function defaultUrl(): string {
   return environment.TERCET_URL || 'http://127.0.0.1:8080';

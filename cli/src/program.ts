@@ -1,5 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { keysCommand } from './access/keys.js';
+import { tenantsCommand } from './access/tenants.js';
 import { chatCommand } from './commands/chat.js';
 import { modelsCommand } from './commands/models.js';
 import { topCommand } from './commands/top.js';
@@ -29,6 +31,8 @@ export function makeProgram(terminal: Terminal): Command {
     .addCommand(modelsCommand(terminal))
     .addCommand(topCommand(terminal))
     .addCommand(planCommand(terminal))
+    .addCommand(keysCommand(terminal))
+    .addCommand(tenantsCommand(terminal))
     .addHelpText('after', help);
   for (const command of everyCommand(program)) prepare(command);
   return program;

@@ -173,7 +173,9 @@ const adviceFor: Readonly<Record<string, string>> = {
   overloaded: 'the server is full: try again in a moment',
   no_pod: 'a stage is starting or missing: `tercet top` shows which',
   prompt_too_long: 'shorten the question, send fewer pictures, or start the server with a larger --context',
-  unauthenticated: 'set TERCET_API_KEY',
+  unauthenticated: 'set TERCET_API_KEY; `tercet keys create` makes a key',
+  forbidden: 'this needs a key with another scope: `tercet keys create --scope`',
+  rate_limited: 'the tenant of this key is over its limit: try again later',
 };
 
 function unreachable({ url }: GatewayAddress, error: unknown): CommandFailure {

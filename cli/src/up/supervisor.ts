@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { TercetError } from '@tercet/contracts';
 import { DeviceArbiterServer } from '@tercet/device-arbiter';
+import { keysPath } from '../config.js';
 import { type ChildEvents, SupervisedProcess } from './child-process.js';
 import { lockInstance } from './instance-lock.js';
 import { type ModelPaths, planSystem, type UpOptions } from './topology.js';
@@ -45,7 +46,7 @@ export class Supervisor implements AsyncDisposable {
       const sockets = join(folder, 'run');
       mkdirSync(sockets, { recursive: true, mode: 0o700 });
       for (const name of readdirSync(sockets)) rmSync(join(sockets, name), { force: true });
-      const plan = planSystem(up, options.models, sockets);
+      const plan = planSystem(up, options.models, { sockets, keys: keysPath(folder) });
       const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
       const arbiter = await DeviceArbiterServer.open({ socketPath: plan.arbiterSocket, cores: up.cores, clock });
       return new Supervisor(options, { lock, arbiter, plan });

@@ -15,6 +15,8 @@ export interface UpOptions {
   /** Requests that run at a time. */
   readonly requests: number;
   readonly allowPrivateAddresses: boolean;
+  /** Requests need an API key. */
+  readonly requireKeys: boolean;
 }
 
 export interface ModelPaths {
@@ -45,8 +47,17 @@ export function usableCores(): number {
   return Math.max(1, availableParallelism());
 }
 
-/** Every process of a system on one machine, with its sockets in `folder`. */
-export function planSystem(options: UpOptions, models: readonly ModelPaths[], folder: string): SystemPlan {
+/** Where a system keeps its files. */
+export interface SystemPlaces {
+  /** Folder of the sockets. */
+  readonly sockets: string;
+  /** Key store. */
+  readonly keys: string;
+}
+
+/** Every process of a system on one machine. */
+export function planSystem(options: UpOptions, models: readonly ModelPaths[], places: SystemPlaces): SystemPlan {
+  const folder = places.sockets;
   const arbiterSocket = join(folder, 'cores.sock');
   const stages = models.flatMap((model, modelIndex) =>
     rolesFor(model).flatMap((role) =>
@@ -65,6 +76,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fo
       WORKERS: stages.map(({ endpoint }) => endpoint),
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       REQUESTS: { runningMax: options.requests },
+      KEYS: { required: options.requireKeys, path: places.keys },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
     }),
   };

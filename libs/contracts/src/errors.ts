@@ -80,6 +80,7 @@ export const errorTable = {
   store_unavailable: row('UNAVAILABLE', 503, 'later', 'the control store does not answer'),
   event_log_unavailable: row('UNAVAILABLE', 503, 'later', 'the event log does not answer'),
   event_invalid: row('INVALID_ARGUMENT', 500, 'never', 'the record of the event log cannot be read'),
+  key_not_found: row('NOT_FOUND', 404, 'never', 'there is no such API key'),
   file_not_found: row('NOT_FOUND', 404, 'never', 'there is no such file'),
   batch_not_found: row('NOT_FOUND', 404, 'never', 'there is no such batch'),
   batch_state: row('FAILED_PRECONDITION', 409, 'never', 'the state of the batch does not allow that'),

@@ -2,8 +2,12 @@ import { createServer, type Server } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { TercetError, toTercetError } from '@tercet/contracts';
 import { GrpcServer } from '@tercet/grpc';
+import { SqliteKeyStore } from '@tercet/key-store';
 import { MediaFetcher } from '@tercet/media-fetch';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
+import { unlimited } from '@tercet/tenancy';
+import { Access } from './access/access.js';
+import { KeyRing } from './access/key-ring.js';
 import type { GatewayConfig } from './config.js';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
@@ -23,6 +27,8 @@ import { gatewayService } from './rpc.js';
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
 export const METRICS = Symbol('metrics');
+export const KEYS = Symbol('keys');
+export const ACCESS = Symbol('access');
 export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
 export const ADMISSION = Symbol('admission');
@@ -38,6 +44,16 @@ export const GRPC_SERVER = Symbol('grpc server');
     { provide: LOG, useFactory: () => openLog({ service: 'gateway' }) },
     { provide: METRICS, useFactory: () => new GatewayMetrics() },
     {
+      provide: KEYS,
+      inject: [CONFIG, LOG],
+      useFactory: ({ keys }: GatewayConfig, log: Log) => openKeys(keys, log),
+    },
+    {
+      provide: ACCESS,
+      inject: [CONFIG, KEYS],
+      useFactory: ({ keys: { required } }: GatewayConfig, keys: KeyRing | undefined) => new Access({ keys, required }),
+    },
+    {
       provide: MODELS,
       inject: [CONFIG],
       useFactory: ({ models }: GatewayConfig) => new ModelTable(models.map(openModel)),
@@ -50,8 +66,14 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: ADMISSION,
-      inject: [CONFIG],
-      useFactory: ({ requests }: GatewayConfig) => new Admission(requests.runningMax),
+      inject: [CONFIG, KEYS],
+      useFactory: ({ requests }: GatewayConfig, keys: KeyRing | undefined) =>
+        new Admission({
+          limits: { ...requests, tenantsMax: 10_000 },
+          waitMsMax: requests.waitMsMax,
+          limitsOf: (tenant) => keys?.limitsOf(tenant) ?? unlimited,
+          clock: systemClock,
+        }),
     },
     {
       provide: PIPELINE,
@@ -83,17 +105,19 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: GRPC_SERVER,
-      inject: [CONFIG, MODELS, GENERATE, EMBED],
-      useFactory: ({ grpcEndpoint }: GatewayConfig, models: ModelTable, generate: Generate, embed: Embed) =>
-        GrpcServer.open(grpcEndpoint, [gatewayService({ models, generate, embed })]),
+      inject: [CONFIG, MODELS, ACCESS, GENERATE, EMBED],
+      useFactory: ({ grpcEndpoint }: GatewayConfig, ...parts: RpcParts) => {
+        const [models, access, generate, embed] = parts;
+        return GrpcServer.open(grpcEndpoint, [gatewayService({ models, access, generate, embed })]);
+      },
     },
     {
       provide: HTTP_SERVER,
-      inject: [CONFIG, MODELS, PODS, ADMISSION, GENERATE, EMBED, METRICS, LOG],
+      inject: [CONFIG, MODELS, PODS, ACCESS, ADMISSION, GENERATE, EMBED, METRICS, LOG],
       useFactory: (config: GatewayConfig, ...parts: HttpParts) => {
-        const [models, pods, admission, generate, embed, metrics, log] = parts;
+        const [models, pods, access, admission, generate, embed, metrics, log] = parts;
         const { bodyBytesMax } = config.http;
-        const app = routesOf({ models, generate, embed, metrics, pods, admission, bodyBytesMax, log });
+        const app = routesOf({ models, generate, embed, metrics, pods, access, admission, bodyBytesMax, log });
         const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app);
         return listen(server.on('clientError', refuseConnection), config);
       },
@@ -103,11 +127,18 @@ export const GRPC_SERVER = Symbol('grpc server');
 export class AppModule {}
 
 type EmbedParts = [PodTable, Admission, GatewayMetrics, Log];
-type HttpParts = [ModelTable, PodTable, Admission, Generate, Embed, GatewayMetrics, Log];
+type RpcParts = [ModelTable, Access, Generate, Embed];
+type HttpParts = [ModelTable, PodTable, Access, Admission, Generate, Embed, GatewayMetrics, Log];
 
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {
   return { module: AppModule, providers: [{ provide: CONFIG, useValue: config }] };
+}
+
+/** @throws store_unavailable */
+async function openKeys({ path, pollMs, staleMsMax }: GatewayConfig['keys'], log: Log): Promise<KeyRing | undefined> {
+  if (path === undefined) return undefined;
+  return KeyRing.open({ store: SqliteKeyStore.open(path), clock: systemClock, log, pollMs, staleMsMax });
 }
 
 function fetcherOf(media: GatewayConfig['media']): MediaFetcher {

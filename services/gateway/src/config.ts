@@ -20,6 +20,19 @@ export const GatewayConfig = z
     /** gRPC endpoints of the stage processes. */
     workers: z.array(z.string().min(1)).default([]),
     workerPollMs: z.int().min(100).default(1000),
+    /** API keys. Without a path there are none, and everybody may do everything. */
+    keys: z
+      .strictObject({
+        required: z.boolean().default(false),
+        /** File of keys and tenants; `tercet keys` writes it. */
+        path: z.string().min(1).exactOptional(),
+        /** How often the file is looked at: a revoked key works no longer than this. */
+        pollMs: z.int().min(10).max(1000).default(250),
+        /** While the file cannot be read, what was read last holds for this long. */
+        staleMsMax: z.int().min(1000).default(30_000),
+      })
+      .refine((keys) => !keys.required || keys.path !== undefined, 'required needs a path')
+      .prefault({}),
     models: z
       .array(
         z.strictObject({
@@ -34,6 +47,11 @@ export const GatewayConfig = z
     requests: z
       .strictObject({
         runningMax: z.int().min(1).default(128),
+        /** Of one tenant, when all room is taken. Anonymous requests never wait. */
+        waitingMax: z.int().min(0).default(32),
+        waitMsMax: z.int().min(1).default(10_000),
+        /** A class of priority that was passed over for this long, the lowest for twice as long, gets one request in. */
+        agingMs: z.int().min(1).default(2000),
         timeoutMs: z.int().min(100).default(300_000),
         attemptsMax: z.int().min(1).default(4),
         /** How long a request waits for a pod of a stage, while one restarts for example. */

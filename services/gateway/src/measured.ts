@@ -7,11 +7,12 @@ import type { Pipeline } from './pipeline/pipeline.js';
 
 /** Embeddings with their requests and tokens counted, however they end. */
 export function measuredEmbeddings<Pod>(embeddings: Embeddings<Pod>, metrics: GatewayMetrics): Embed {
-  return async (model, inputs, signal) => {
+  return async (request, signal) => {
+    const { model, inputs } = request;
     let outcome = 'cancelled';
     metrics.began();
     try {
-      const vectors = await embeddings.run(model, inputs, signal);
+      const vectors = await embeddings.run(request, signal);
       outcome = 'ok';
       metrics.embedded(model.name, inputs);
       return vectors;

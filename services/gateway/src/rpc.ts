@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError, wire } from '@tercet/contracts';
-import { type MountedService, service } from '@tercet/grpc';
+import { type Metadata, type MountedService, service } from '@tercet/grpc';
 import type { ChatMessage, ChatRole } from '@tercet/text';
+import type { Access, Caller } from './access/access.js';
 import type { Generate } from './http/chat.js';
 import { topLogprobsMax } from './http/chat-request.js';
 import { type Embed, embeddingInputsMax } from './http/embeddings.js';
@@ -13,6 +14,7 @@ const roles = new Set(['system', 'developer', 'user', 'assistant', 'tool']);
 
 export interface GatewayParts {
   readonly models: ModelTable;
+  readonly access: Access;
   readonly generate: Generate;
   readonly embed: Embed;
 }
@@ -20,10 +22,24 @@ export interface GatewayParts {
 /** The public gRPC API: the same pipelines as behind HTTP. */
 export function gatewayService(parts: GatewayParts): MountedService {
   return service(wire.GatewayDefinition, {
-    chat: (request, { signal }) => chat(parts, request, signal),
-    embed: (request, { signal }) => embed(parts, request, signal),
-    listModels: async () => ({ models: parts.models.all.map(modelOf) }),
+    chat: (request, { signal, metadata }) => chat(parts, request, { signal, caller: callerOf(parts, metadata) }),
+    embed: (request, { signal, metadata }) => embed(parts, request, { signal, caller: callerOf(parts, metadata) }),
+    listModels: async (_, { metadata }) => {
+      callerOf(parts, metadata);
+      return { models: parts.models.all.map(modelOf) };
+    },
   });
+}
+
+/** Who calls and until when. */
+interface Call {
+  readonly caller: Caller;
+  readonly signal: AbortSignal;
+}
+
+/** @throws unauthenticated, forbidden, store_unavailable */
+function callerOf({ access }: GatewayParts, metadata: Metadata): Caller {
+  return access.callerOf(metadata.get('authorization'), 'inference');
 }
 
 function modelOf(model: ModelTable['all'][number]): wire.Model {
@@ -39,14 +55,14 @@ function modelOf(model: ModelTable['all'][number]): wire.Model {
 async function embed(
   { models, embed: vectorsOf }: GatewayParts,
   request: wire.EmbedRequest,
-  signal: AbortSignal,
+  { signal, caller: { tenant } }: Call,
 ): Promise<wire.EmbedResponse> {
   const model = models.embedder(request.model);
   if (request.inputs.length === 0 || request.inputs.length > embeddingInputsMax) {
     throw new TercetError('invalid_request', { param: 'inputs', inputs: request.inputs.length, embeddingInputsMax });
   }
   const inputs = request.inputs.map((text) => embeddingInput(model, text));
-  const vectors = await vectorsOf(model, inputs, signal);
+  const vectors = await vectorsOf({ tenant, model, inputs }, signal);
   const promptTokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
   const usage = { promptTokens, completionTokens: 0, cachedTokens: 0, mediaTokens: 0 };
   return { results: vectors.map((values) => ({ values })), usage };
@@ -55,14 +71,14 @@ async function embed(
 async function* chat(
   { models, generate }: GatewayParts,
   request: wire.ChatRequest,
-  signal: AbortSignal,
+  { signal, caller }: Call,
 ): AsyncGenerator<wire.ChatEvent> {
-  const generation = generationOf(request, models);
+  const generation = generationOf(request, models, caller);
   for await (const event of generate(generation, signal)) yield eventOf(event, generation);
 }
 
 /** @throws invalid_request, model_not_found */
-function generationOf(request: wire.ChatRequest, models: ModelTable): GenerationRequest {
+function generationOf(request: wire.ChatRequest, models: ModelTable, { tenant }: Caller): GenerationRequest {
   const { options } = request;
   const media: MediaSource[] = [];
   const messages = request.messages.map((message): ChatMessage => {
@@ -77,7 +93,7 @@ function generationOf(request: wire.ChatRequest, models: ModelTable): Generation
   }
   return {
     requestId: randomUUID(),
-    tenant: '',
+    tenant,
     model: models.get(request.model),
     prompt: { kind: 'chat', messages },
     media,

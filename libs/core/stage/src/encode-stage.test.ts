@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import type { wire } from '@tercet/contracts';
+import { wire } from '@tercet/contracts';
 import { never, StageTrio, tilesRequest } from './testing.js';
 
 describe('EncodeStage', () => {
@@ -39,6 +39,21 @@ describe('EncodeStage', () => {
     ]);
     expect((await rows(trio, ['a', ''])).subarray(0, 8)).toEqual(first.subarray(0, 8));
     expect(trio.encode.counters).toEqual({ cacheHits: 2, requestsDone: 3, tokensDone: 14 });
+  });
+
+  test('what one tenant had encoded is computed again for another', async () => {
+    await using trio = new StageTrio();
+    const context = wire.CallContext.fromPartial({ tenant: 'a' });
+    const requests = [
+      { ...tilesRequest(['x']), context },
+      // Neither another name nor one that runs on into the key may meet its entries.
+      { ...tilesRequest(['x']), context: { ...context, tenant: 'b' } },
+      { ...tilesRequest(['ax']), context: { ...context, tenant: '' } },
+      { ...tilesRequest(['x']), context },
+    ];
+    const cached: number[] = [];
+    for (const request of requests) cached.push((await trio.encoded(request)).cachedTiles);
+    expect(cached).toEqual([0, 0, 0, 1]);
   });
 
   test.each([0, 5])('%d tiles are refused', async (count) => {

@@ -112,8 +112,9 @@ export class EncodeStage implements MountedStage {
     const missing: number[] = [];
     const { media } = engine.descriptor;
     if (media === undefined) throw new TercetError('feature_unsupported', { feature: 'images', model: request.model });
+    const tenant = request.context?.tenant ?? '';
     request.tiles.forEach(({ contentKey }, i) => {
-      const rows = contentKey === '' ? undefined : cache.get(contentKey);
+      const rows = contentKey === '' ? undefined : cache.get(cacheKeyOf(tenant, contentKey));
       if (rows?.length === tileValues) out.set(rows, i * tileValues);
       else missing.push(i);
     });
@@ -127,9 +128,14 @@ export class EncodeStage implements MountedStage {
     missing.forEach((tileIndex, i) => {
       const rows = encoded.subarray(i * tileValues, (i + 1) * tileValues);
       out.set(rows, tileIndex * tileValues);
-      const key = request.tiles[tileIndex]?.contentKey ?? '';
-      if (key !== '') cache.put(key, rows);
+      const contentKey = request.tiles[tileIndex]?.contentKey ?? '';
+      if (contentKey !== '') cache.put(cacheKeyOf(tenant, contentKey), rows);
     });
     return request.tiles.length - missing.length;
   }
+}
+
+/** Separates tenants, so that no time tells which pictures others sent. */
+function cacheKeyOf(tenant: string, contentKey: string): string {
+  return `${tenant.length}:${tenant}${contentKey}`;
 }

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError } from '@tercet/contracts';
 import type { Request, Response } from 'express';
+import type { Caller } from '../access/access.js';
 import type { GatewayMetrics } from '../metrics.js';
 import type { ModelTable } from '../models/model-table.js';
 import type { ServedModel } from '../models/served-model.js';
@@ -19,6 +20,7 @@ export type Generate = (request: GenerationRequest, signal: AbortSignal) => Asyn
 export interface Exchange {
   readonly request: Request;
   readonly response: Response;
+  readonly caller: Caller;
   readonly signal: AbortSignal;
 }
 
@@ -32,12 +34,12 @@ export interface ChatOptions {
 export async function chatCompletions(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal }: Exchange,
+  { response, signal, caller }: Exchange,
 ): Promise<void> {
   const body = parseBody(ChatBody, json);
   const model = models.get(body.model);
   const toolUse = toolUseOf(body, model.template);
-  const requests = requestsOf(body, model, toolUse);
+  const requests = requestsOf(body, { model, toolUse, caller });
   const wantsLogprobs = body.logprobs ?? false;
   const created = Math.floor(Date.now() / 1000);
   const head: ResponseHead = {
@@ -61,8 +63,14 @@ export async function chatCompletions(
   response.json(chatCompletion(head, choices));
 }
 
+interface AskedOf {
+  readonly model: ServedModel;
+  readonly toolUse: ToolUse | undefined;
+  readonly caller: Caller;
+}
+
 /** One request per choice; they differ in the seed. @throws invalid_request */
-function requestsOf(body: ChatBody, model: ServedModel, toolUse: ToolUse | undefined): GenerationRequest[] {
+function requestsOf(body: ChatBody, { model, toolUse, caller }: AskedOf): GenerationRequest[] {
   const { messages, media } = messagesOf(body);
   if (body.top_logprobs !== undefined && body.top_logprobs !== null && body.logprobs !== true) {
     throw new TercetError('invalid_request', { param: 'top_logprobs', reason: 'needs logprobs: true' });
@@ -79,7 +87,7 @@ function requestsOf(body: ChatBody, model: ServedModel, toolUse: ToolUse | undef
   const id = randomUUID();
   return Array.from({ length: body.n ?? 1 }, (_, index) => ({
     requestId: index === 0 ? id : `${id}-${index}`,
-    tenant: '',
+    tenant: caller.tenant,
     model,
     prompt: { kind: 'chat', messages: told, ...tools },
     media,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { type TercetError, toTercetError } from '@tercet/contracts';
 import type { Response } from 'express';
 
-const retryAfterSeconds = 1;
+const retryAfterMsDefault = 1000;
 
 /** Error types of the OpenAI API, by HTTP status. */
 function typeOf(status: number): string {
@@ -34,7 +34,12 @@ export function sendError(response: Response, error: unknown, requestId: string 
     response.destroy();
     return;
   }
-  if (toTercetError(error).retry === 'later') response.setHeader('Retry-After', String(retryAfterSeconds));
+  const { retry, details } = toTercetError(error);
+  if (retry === 'later') {
+    const afterMs = typeof details.retryAfterMs === 'number' ? details.retryAfterMs : retryAfterMsDefault;
+    response.setHeader('Retry-After', String(Math.ceil(afterMs / 1000)));
+  }
+  if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
   response.status(status).json(body);
 }
 

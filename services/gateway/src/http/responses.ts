@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ChatMessage, ChatPart } from '@tercet/text';
 import { z } from 'zod';
+import type { Caller } from '../access/access.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { AnswerEvent, GenerationRequest, MediaSource } from '../pipeline/request.js';
 import type { ChatOptions, Exchange } from './chat.js';
@@ -46,10 +47,10 @@ type ResponsesBody = z.infer<typeof ResponsesBody>;
 export async function responses(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal }: Exchange,
+  { response, signal, caller }: Exchange,
 ): Promise<void> {
   const body = parseBody(ResponsesBody, json);
-  const request = requestOf(body, models.get(body.model));
+  const request = requestOf(body, models.get(body.model), caller);
   const reply = new Reply(body, request);
   if (body.stream === true) {
     const open = () => new EventStream(response, { 'x-request-id': reply.id });
@@ -61,7 +62,7 @@ export async function responses(
   response.json(reply.object());
 }
 
-function requestOf(body: ResponsesBody, model: ServedModel): GenerationRequest {
+function requestOf(body: ResponsesBody, model: ServedModel, { tenant }: Caller): GenerationRequest {
   const media: MediaSource[] = [];
   const partsOf = (content: string | z.infer<typeof Part>[]): ChatPart[] => {
     if (typeof content === 'string') return [{ kind: 'text', text: content }];
@@ -77,7 +78,7 @@ function requestOf(body: ResponsesBody, model: ServedModel): GenerationRequest {
   const { temperature, top_p, max_output_tokens } = body;
   return {
     requestId: randomUUID(),
-    tenant: '',
+    tenant,
     model,
     prompt: { kind: 'chat', messages },
     media,

@@ -3,8 +3,10 @@ import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TercetError, toTercetError, wire } from '@tercet/contracts';
 import type { Log } from '@tercet/telemetry';
+import type { Scope } from '@tercet/tenancy';
 import { webRoot } from '@tercet/web';
-import express, { type Express, type Request, type Response } from 'express';
+import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
+import type { Access, Caller } from '../access/access.js';
 import type { ModelTable } from '../models/model-table.js';
 import type { Admission } from '../pipeline/admission.js';
 import type { PodTable } from '../pods/pod-table.js';
@@ -12,6 +14,7 @@ import { type ChatOptions, chatCompletions, type Exchange } from './chat.js';
 import { completions } from './completions.js';
 import { type EmbeddingsOptions, embeddings } from './embeddings.js';
 import { sendError } from './error-body.js';
+import { refuseInternalFields } from './internal-fields.js';
 import { openApiDocument } from './openapi.js';
 import { readJson } from './read-json.js';
 import { responses } from './responses.js';
@@ -19,6 +22,7 @@ import { responses } from './responses.js';
 export interface RouterOptions extends ChatOptions, EmbeddingsOptions {
   readonly models: ModelTable;
   readonly pods: PodTable;
+  readonly access: Access;
   readonly admission: Admission;
   readonly bodyBytesMax: number;
   readonly log: Log;
@@ -42,12 +46,15 @@ const getRoutes = [
   '/readyz',
   '/metrics',
   '/tercet/pods',
+  '/tercet/tenants',
 ];
 
 /** Every HTTP route of the gateway. */
 export function routesOf(options: RouterOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag');
+  app.use('/v1/', onlyWith('inference', options));
+  app.use('/tercet/', onlyWith('admin', options));
   for (const [path, route] of Object.entries(postRoutes)) {
     app.post(path, (request, response) => answer(options, { request, response }, route));
     app.all(path, onlyMethods('POST'));
@@ -64,6 +71,7 @@ export function routesOf(options: RouterOptions): Express {
     response.type(registry.contentType).send(await registry.metrics());
   });
   app.get('/tercet/pods', (_, response) => response.json({ pods: options.pods.statuses().map(podObject) }));
+  app.get('/tercet/tenants', (_, response) => response.json({ tenants: options.admission.tenants() }));
   app.all(getRoutes, onlyMethods('GET, HEAD'));
   app.get(/.*/, (request, response) => sendPage(request, response));
   app.use((request: Request, response: Response) => {
@@ -71,6 +79,20 @@ export function routesOf(options: RouterOptions): Express {
   });
   app.use(badPath);
   return app;
+}
+
+/** Lets callers with this scope through. They are asked before the body is read. */
+function onlyWith(scope: Scope, { access }: RouterOptions): RequestHandler {
+  return ({ headers }, response, next) => {
+    try {
+      response.locals.caller = access.callerOf(headers.authorization, scope);
+    } catch (error) {
+      response.setHeader('Connection', 'close');
+      sendError(response, error);
+      return;
+    }
+    next();
+  };
 }
 
 function onlyMethods(allow: string): (request: Request, response: Response) => void {
@@ -99,7 +121,9 @@ async function answer(
   });
   try {
     const json = await readJson(request, options.bodyBytesMax);
-    await route(options, json, { request, response, signal: gone.signal });
+    refuseInternalFields(json);
+    const caller = response.locals.caller as Caller;
+    await route(options, json, { request, response, caller, signal: gone.signal });
   } catch (error) {
     const failure = toTercetError(error);
     if (failure.code === 'internal') options.log.error('http.failed', { path: request.path, error: failure });

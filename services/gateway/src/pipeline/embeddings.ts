@@ -19,6 +19,14 @@ export interface EmbeddingsOptions<Pod> {
   readonly limits: PipelineLimits;
 }
 
+/** Texts to turn into vectors, whatever API they came through. */
+export interface EmbeddingRequest {
+  readonly tenant: string;
+  readonly model: EmbeddingModel;
+  /** Token ids of each text. */
+  readonly inputs: readonly (readonly number[])[];
+}
+
 /** The way of texts to their vectors: admit → deal over the encoders → embed. Retries as the pipeline does. */
 export class Embeddings<Pod> {
   readonly #options: EmbeddingsOptions<Pod>;
@@ -28,19 +36,20 @@ export class Embeddings<Pod> {
   }
 
   /**
-   * @param inputs token ids of each text
    * @returns a unit vector for each, in order
    * @throws any code of the error table
    */
-  async run(model: EmbeddingModel, inputs: readonly (readonly number[])[], signal: AbortSignal): Promise<number[][]> {
+  async run({ tenant, model, inputs }: EmbeddingRequest, signal: AbortSignal): Promise<number[][]> {
     const { admission, limits } = this.#options;
-    using _place = admission.enter();
     using deadline = new Deadline(limits.timeoutMs, signal);
+    const tokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
+    using place = await admission.enter({ tenant, tokens }, deadline.signal);
+    place.settle(tokens);
     const requestId = randomUUID();
     const avoid = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#attempt({ model, inputs, requestId, attempt, avoid }, deadline.signal);
+        return await this.#attempt({ tenant, model, inputs, requestId, attempt, avoid }, deadline.signal);
       } catch (error) {
         const failure = toTercetError(error, 'stage_failed');
         if (deadline.passed && !signal.aborted) {
@@ -75,10 +84,10 @@ export class Embeddings<Pod> {
 
   async #embed(work: Attempt, encoder: PodView<Pod>, inputs: Inputs, signal: AbortSignal): Promise<number[][]> {
     const { clock, limits, calls } = this.#options;
-    const { requestId, attempt, model } = work;
+    const { requestId, attempt, model, tenant } = work;
     const { role, epoch } = encoder;
     const deadlineUnixMs = BigInt(Math.ceil(clock.unixMs() + limits.timeoutMs));
-    const context = { requestId, attempt, deadlineUnixMs, tenant: '', traceparent: '', role, epoch };
+    const context = { requestId, attempt, deadlineUnixMs, tenant, traceparent: '', role, epoch };
     const request = { context, model: model.name, inputs: inputs.map((ids) => ({ ids: [...ids] })) };
     const { embeddings } = await calls.embedText(encoder.pod, request, signal);
     const fits = embeddings.length === inputs.length && embeddings.every((e) => e.values.length === model.dimensions);
@@ -101,11 +110,9 @@ export class Embeddings<Pod> {
   }
 }
 
-type Inputs = readonly (readonly number[])[];
+type Inputs = EmbeddingRequest['inputs'];
 
-interface Attempt {
-  readonly model: EmbeddingModel;
-  readonly inputs: Inputs;
+interface Attempt extends EmbeddingRequest {
   readonly requestId: string;
   readonly attempt: number;
   /** Pods that failed this request before. */

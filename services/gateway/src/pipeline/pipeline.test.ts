@@ -43,6 +43,9 @@ const finishedOf = (events: readonly AnswerEvent[]) => {
   if (last?.kind !== 'finished') throw new Error('no end');
   return last;
 };
+function bigintAsText(_key: string, value: unknown): unknown {
+  return typeof value === 'bigint' ? `${value}` : value;
+}
 async function codeOf(work: Promise<unknown>): Promise<string> {
   return work.then(
     () => 'none',
@@ -51,6 +54,23 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 }
 
 describe('Pipeline', () => {
+  test('a tenant finds what it sent before, and nothing that another sent', async () => {
+    await using system = new MemorySystem();
+    const cached: number[] = [];
+    for (const tenant of ['a', 'b', '', 'a']) {
+      const { usage } = finishedOf(await system.run(requestOf({ tenant })));
+      cached.push(usage.cachedTokens);
+    }
+    expect(cached.slice(0, 3)).toEqual([0, 0, 0]);
+    expect(cached[3]).toBeGreaterThan(0);
+    const tenants = system.messages.flatMap(
+      (message) => JSON.stringify(message, bigintAsText).match(/"tenant":"\w*"/g) ?? [],
+    );
+    expect(new Set(tenants)).toEqual(new Set(['"tenant":"a"', '"tenant":"b"', '"tenant":""']));
+    // Encode, prefill and decode of each request.
+    expect(tenants).toHaveLength(12);
+  });
+
   test('the trace of one request with an image', async () => {
     await using system = new MemorySystem();
     const events = await system.run(requestOf());

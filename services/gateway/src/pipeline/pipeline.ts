@@ -5,6 +5,7 @@ import type { Admission } from './admission.js';
 import { Answer } from './answer.js';
 import { type AttemptEvent, runAttempt } from './attempt.js';
 import { Deadline } from './deadline.js';
+import { estimateTokens } from './estimate-tokens.js';
 import { type PlanNeed, type PodView, planRoute, type RoutePlan } from './plan.js';
 import { pointsAtPod } from './points-at-pod.js';
 import { fetchImages, type Prepare, type PreparedPrompt, tokenizePrompt } from './prepare.js';
@@ -43,10 +44,11 @@ export class Pipeline<Pod> {
   /** @throws any code of the error table; the iterator's end frees everything that the request holds */
   async *run(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
     const { admission, limits, clock } = this.#options;
-    using _place = admission.enter();
     const stopwatch = new Stopwatch(clock);
     const timeoutMs = Math.min(request.timeoutMs ?? limits.timeoutMs, limits.timeoutMs);
     using deadline = new Deadline(timeoutMs, signal);
+    const { tenant, priority } = request;
+    using place = await admission.enter({ tenant, priority, tokens: estimateTokens(request) }, deadline.signal);
     const images = await stopwatch.fetching(fetchImages(request, this.#options.prepare, deadline.signal));
     const prompt = tokenizePrompt(request, images);
     const room = request.model.contextTokensMax - prompt.tokenIds.length;
@@ -58,6 +60,8 @@ export class Pipeline<Pod> {
       yield* this.#attempts(course, deadline.signal);
     } catch (error) {
       throw deadline.passed && !signal.aborted ? new TercetError('deadline_exceeded', { timeoutMs }) : error;
+    } finally {
+      place.settle(prompt.tokenIds.length + course.answer.tokenIds.length);
     }
   }
 

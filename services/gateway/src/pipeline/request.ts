@@ -1,4 +1,5 @@
 import type { wire } from '@tercet/contracts';
+import type { Priority } from '@tercet/tenancy';
 import type { ChatMessage } from '@tercet/text';
 import type { ServedModel } from '../models/served-model.js';
 
@@ -16,6 +17,8 @@ export type PromptSource =
 export interface GenerationRequest {
   readonly requestId: string;
   readonly tenant: string;
+  /** Below that of its tenant, where it is given: batch work, for example. */
+  readonly priority?: Priority;
   readonly model: ServedModel;
   readonly prompt: PromptSource;
   /** Media parts of all messages, in order. */

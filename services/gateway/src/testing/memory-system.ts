@@ -3,6 +3,7 @@ import { ManualClock } from '@tercet/base';
 import { TercetError } from '@tercet/contracts';
 import { EmbeddedEngine, FakeBackend, greedySampler } from '@tercet/engine';
 import { DecodeStage, EncodeStage, MemoryTensors, PrefillStage, TileCache } from '@tercet/stage';
+import { unlimited } from '@tercet/tenancy';
 import { openModel, type ServedModel } from '../models/served-model.js';
 import { Admission } from '../pipeline/admission.js';
 import { Pipeline, type PipelineLimits } from '../pipeline/pipeline.js';
@@ -57,6 +58,8 @@ export class MemorySystem implements AsyncDisposable {
   readonly tensors = new MemoryTensors();
   /** Calls in the order in which they began, `pod method`. */
   readonly calls: string[] = [];
+  /** Every message that a stage got. */
+  readonly messages: object[] = [];
   readonly pods: PodView<MemoryPod>[] = [];
   readonly admission: Admission;
   readonly pipeline: Pipeline<MemoryPod>;
@@ -66,7 +69,12 @@ export class MemorySystem implements AsyncDisposable {
   constructor(options: { roles?: readonly string[]; runningMax?: number; limits?: Partial<PipelineLimits> } = {}) {
     for (const name of options.roles ?? ['encode-0', 'encode-1', 'prefill-0', 'decode-0', 'decode-1'])
       this.#addPod(name);
-    this.admission = new Admission(options.runningMax ?? 8);
+    this.admission = new Admission({
+      limits: { runningMax: options.runningMax ?? 8, waitingMax: 8, agingMs: 1000, tenantsMax: 16 },
+      waitMsMax: 1000,
+      limitsOf: () => unlimited,
+      clock: this.clock,
+    });
     const fetch = async () => new Uint8Array(0);
     const mediaLimits = { imagesMax: 4, bytesMax: 10_000, pixelsMax: 10_000, edgeMax: 1000, tilesMax: 4 };
     this.pipeline = new Pipeline({
@@ -129,17 +137,29 @@ export class MemorySystem implements AsyncDisposable {
   #stageCalls(): StageCalls<MemoryPod> {
     return {
       encodeTiles: (pod, request, signal) =>
-        this.#many(pod, 'encodeTiles', (over) => encodeOf(pod).encodeTiles(request, AbortSignal.any([signal, over]))),
-      embedText: (pod, request, signal) => this.#one(pod, 'embedText', () => encodeOf(pod).embedText(request, signal)),
+        this.#many(pod, 'encodeTiles', (over) =>
+          encodeOf(pod).encodeTiles(this.#told(request), AbortSignal.any([signal, over])),
+        ),
+      embedText: (pod, request, signal) =>
+        this.#one(pod, 'embedText', () => encodeOf(pod).embedText(this.#told(request), signal)),
       prefill: (pod, request, signal) =>
         this.#many(pod, 'prefill', (over) =>
-          (pod.stage as PrefillStage).prefill(request, AbortSignal.any([signal, over])),
+          (pod.stage as PrefillStage).prefill(this.#told(request), AbortSignal.any([signal, over])),
         ),
       decode: (pod, commands, signal) =>
         this.#many(pod, 'decode', (over) =>
-          (pod.stage as DecodeStage).decode(commands, AbortSignal.any([signal, over])),
+          (pod.stage as DecodeStage).decode(this.#eachTold(commands), AbortSignal.any([signal, over])),
         ),
     };
+  }
+
+  #told<T extends object>(message: T): T {
+    this.messages.push(message);
+    return message;
+  }
+
+  async *#eachTold<T extends object>(messages: AsyncIterable<T>): AsyncGenerator<T> {
+    for await (const message of messages) yield this.#told(message);
   }
 
   async #one<T>(pod: MemoryPod, method: string, call: () => Promise<T>): Promise<T> {

@@ -1,0 +1,44 @@
+import { TercetError } from '@tercet/contracts';
+import { anonymous, type Scope, scopes } from '@tercet/tenancy';
+import type { KeyRing } from './key-ring.js';
+
+/** Who asks. */
+export interface Caller {
+  readonly tenant: string;
+  /** Absent where no key was needed and none was given. */
+  readonly keyId?: string;
+  readonly scopes: readonly Scope[];
+}
+
+export interface AccessOptions {
+  /** Absent: there are no keys, and everybody may do everything. */
+  readonly keys: Pick<KeyRing, 'keyOf'> | undefined;
+  readonly required: boolean;
+}
+
+const nobodyInParticular: Caller = { tenant: anonymous, scopes };
+
+/** Decides who a request comes from, and whether that is enough for what it wants. */
+export class Access {
+  readonly #options: AccessOptions;
+
+  constructor(options: AccessOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The caller behind an `Authorization` header. Where keys are not required, what is no key of ours counts as none:
+   * clients of OpenAI's API always send something. A key of ours must be valid all the same.
+   * @throws unauthenticated, forbidden, store_unavailable
+   */
+  callerOf(authorization: string | undefined, scope: Scope): Caller {
+    const { keys, required } = this.#options;
+    const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
+    const claimsKey = token?.startsWith('tck_') === true;
+    if (keys === undefined || (!required && !claimsKey)) return nobodyInParticular;
+    if (token === undefined) throw new TercetError('unauthenticated', { reason: 'no key' });
+    const { id, tenant, scopes: allowed } = keys.keyOf(token);
+    if (!allowed.includes(scope)) throw new TercetError('forbidden', { keyId: id, needs: scope });
+    return { tenant, keyId: id, scopes: allowed };
+  }
+}
