@@ -15,6 +15,10 @@ export interface UpOptions {
   /** Requests that run at a time. */
   readonly requests: number;
   readonly allowPrivateAddresses: boolean;
+  /** Where the spans of traces go, OTLP over HTTP; without it none are recorded. */
+  readonly traceEndpoint?: string;
+  /** Share of the requests that are traced. */
+  readonly traceRatio: number;
 }
 
 export interface ModelPaths {
@@ -66,6 +70,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fo
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       REQUESTS: { runningMax: options.requests },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
+      TRACING: tracingOf(options),
     }),
   };
   return { arbiterSocket, stages, gateway };
@@ -103,8 +108,14 @@ function stagePlan(
       THREADS: options.cores,
       MODEL: { name: model.name, path: model.path, ...(model.mmprojPath && { mmprojPath: model.mmprojPath }) },
       ENGINE: { contextTokensMax, slotCount: slots, kvBlocksMax: Math.ceil((slots * contextTokensMax) / 16) },
+      METRICS: { port: 0 },
+      TRACING: tracingOf(options),
     }),
   };
+}
+
+function tracingOf({ traceEndpoint, traceRatio }: UpOptions): object {
+  return traceEndpoint === undefined ? {} : { endpoint: traceEndpoint, sampleRatio: traceRatio };
 }
 
 function section(name: string, values: Readonly<Record<string, unknown>>): Record<string, string> {

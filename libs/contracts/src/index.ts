@@ -16,11 +16,10 @@ export {
   type MetricNameOf,
   metricList,
   metricOf,
-  phaseNames,
-  roleNames,
   type SpanName,
   spanNames,
   type TtftPart,
   ttftParts,
 } from './metrics.js';
+export { type PhaseName, phaseNameOf, phaseNames, type RoleName, roleNameOf, roleNames } from './names.js';
 export * as wire from './wire.js';

@@ -36,16 +36,16 @@ describe('list of metrics', () => {
     const head = [
       '# Metrics',
       '',
-      'Every metric of every service, from the list in `libs/contracts/src/metrics.ts`. Units are base units; labels ' +
-        'have the',
-      'values that stand beside them, `…` as many as the configuration names. A histogram `x` has `x_bucket`, `x_sum` ' +
-        'and `x_count`.',
-      '`docs/observability.md` says where they are read.',
+      'Every metric of every service, from the list in `libs/contracts/src/metrics.ts`. Units are base units. Labels have',
+      'the values that stand beside them, `…` as many as the configuration names. `docs/observability.md` says where they',
+      'are read.',
       '',
       '| metric | type | unit | meaning | labels | exported by |',
       '|---|---|---|---|---|---|',
     ];
-    const expected = [...head, ...entries.map(rowOf), ''].join('\n');
+    const histograms = entries.filter(([, { type }]) => type === 'histogram');
+    const bounds = histograms.map(([name, { buckets }]) => `- \`${name}\`: ${buckets.join(', ')}`);
+    const expected = [...head, ...entries.map(rowOf), '', '## Buckets', '', ...bounds, ''].join('\n');
     if (process.env.TERCET_UPDATE_GOLDEN === '1') writeFileSync(page, expected);
     expect(readFileSync(page, 'utf8')).toBe(expected);
   });

@@ -1,5 +1,6 @@
 import { errorTable } from './errors.js';
 import { type Buckets, exportedBy, type Metric, type MetricType, type ServiceName } from './metric.js';
+import { phaseNames, roleNames } from './names.js';
 
 /** Parts of TTFT in the order of the critical path; they add up to it. */
 export const ttftParts = ['queue', 'mediaFetch', 'encode', 'mediaTransfer', 'prefillQueue', 'prefill'] as const;
@@ -9,8 +10,6 @@ export type TtftPart = (typeof ttftParts)[number];
 export const spanNames = ['request', ...ttftParts, 'kvTransfer', 'handover', 'decode'] as const;
 export type SpanName = (typeof spanNames)[number];
 
-export const roleNames = ['encode', 'prefill', 'decode'] as const;
-export const phaseNames = ['unassigned', 'mounting', 'ready', 'draining', 'stopping'] as const;
 const outcome: readonly string[] = ['ok', ...Object.keys(errorTable)];
 const model = 'configured';
 const role = roleNames;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError, wire } from '@tercet/contracts';
-import { type MountedService, service } from '@tercet/grpc';
+import { type CallContext, type MountedService, service } from '@tercet/grpc';
 import type { ChatMessage, ChatRole } from '@tercet/text';
 import type { Generate } from './http/chat.js';
 import { topLogprobsMax } from './http/chat-request.js';
@@ -20,8 +20,8 @@ export interface GatewayParts {
 /** The public gRPC API: the same pipelines as behind HTTP. */
 export function gatewayService(parts: GatewayParts): MountedService {
   return service(wire.GatewayDefinition, {
-    chat: (request, { signal }) => chat(parts, request, signal),
-    embed: (request, { signal }) => embed(parts, request, signal),
+    chat: (request, call) => chat(parts, request, call),
+    embed: (request, call) => embed(parts, request, call),
     listModels: async () => ({ models: parts.models.all.map(modelOf) }),
   });
 }
@@ -39,14 +39,17 @@ function modelOf(model: ModelTable['all'][number]): wire.Model {
 async function embed(
   { models, embed: vectorsOf }: GatewayParts,
   request: wire.EmbedRequest,
-  signal: AbortSignal,
+  { signal, metadata }: CallContext,
 ): Promise<wire.EmbedResponse> {
   const model = models.embedder(request.model);
   if (request.inputs.length === 0 || request.inputs.length > embeddingInputsMax) {
     throw new TercetError('invalid_request', { param: 'inputs', inputs: request.inputs.length, embeddingInputsMax });
   }
   const inputs = request.inputs.map((text) => embeddingInput(model, text));
-  const vectors = await vectorsOf(model, inputs, signal);
+  const vectors = await vectorsOf(
+    { requestId: randomUUID(), traceparent: traceparentOf(metadata), model, inputs },
+    signal,
+  );
   const promptTokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
   const usage = { promptTokens, completionTokens: 0, cachedTokens: 0, mediaTokens: 0 };
   return { results: vectors.map((values) => ({ values })), usage };
@@ -55,14 +58,14 @@ async function embed(
 async function* chat(
   { models, generate }: GatewayParts,
   request: wire.ChatRequest,
-  signal: AbortSignal,
+  { signal, metadata }: CallContext,
 ): AsyncGenerator<wire.ChatEvent> {
-  const generation = generationOf(request, models);
+  const generation = generationOf(request, models, traceparentOf(metadata));
   for await (const event of generate(generation, signal)) yield eventOf(event, generation);
 }
 
 /** @throws invalid_request, model_not_found */
-function generationOf(request: wire.ChatRequest, models: ModelTable): GenerationRequest {
+function generationOf(request: wire.ChatRequest, models: ModelTable, traceparent: string): GenerationRequest {
   const { options } = request;
   const media: MediaSource[] = [];
   const messages = request.messages.map((message): ChatMessage => {
@@ -78,6 +81,7 @@ function generationOf(request: wire.ChatRequest, models: ModelTable): Generation
   return {
     requestId: randomUUID(),
     tenant: '',
+    traceparent,
     model: models.get(request.model),
     prompt: { kind: 'chat', messages },
     media,
@@ -85,6 +89,11 @@ function generationOf(request: wire.ChatRequest, models: ModelTable): Generation
     ...(options?.tokensMax === undefined ? {} : { tokensMax: options.tokensMax }),
     stop: options?.stop ?? [],
   };
+}
+
+/** As the caller sent it, under the name that it has over HTTP. */
+function traceparentOf(metadata: CallContext['metadata']): string {
+  return metadata.get('traceparent') ?? '';
 }
 
 function partOf({ part }: wire.ContentPart, media: MediaSource[]): ChatMessage['parts'][number] {

@@ -1,3 +1,4 @@
+export type { CallContext } from 'nice-grpc-common';
 export type { CallGate, CallTicket } from './call-gate.js';
 export { GrpcChannel } from './client.js';
 export { GrpcServer, type MountedService, service } from './server.js';

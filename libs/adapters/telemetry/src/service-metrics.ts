@@ -1,6 +1,15 @@
-import { type LabelsOf, type Metric, type MetricNameOf, metricList, type ServiceName } from '@tercet/contracts';
+import {
+  type LabelsOf,
+  type Metric,
+  type MetricName,
+  type MetricNameOf,
+  metricList,
+  type ServiceName,
+} from '@tercet/contracts';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
+const residentBytes: MetricName = 'tercet_process_resident_bytes';
+const cpuSeconds: MetricName = 'tercet_process_cpu_seconds_total';
 /** Counters that have at most so many series, all known beforehand, begin at 0 instead of being absent. */
 const knownSeriesMax = 16;
 
@@ -52,13 +61,23 @@ export class ServiceMetrics<Service extends ServiceName> {
 
   /** Text exposition of every metric. */
   async text(): Promise<string> {
+    this.#readProcess();
     for (const read of this.#readings) read();
     return this.#registry.metrics();
   }
 
-  #register(name: string, { type, help, labels, buckets }: Metric): void {
+  /** What every process has. */
+  #readProcess(): void {
+    const { user, system } = process.cpuUsage();
+    this.#gauges.get(residentBytes)?.set(process.memoryUsage.rss());
+    this.#counters.get(cpuSeconds)?.reset();
+    this.#counters.get(cpuSeconds)?.inc((user + system) / 1e6);
+  }
+
+  #register(name: string, metric: Metric): void {
+    const { help, labels, buckets } = metric;
     const options = { name, help, labelNames: Object.keys(labels), registers: [this.#registry] };
-    switch (type) {
+    switch (metric.type) {
       case 'counter': {
         const counter = new Counter(options);
         for (const series of knownSeries(labels)) counter.inc(series, 0);
@@ -71,9 +90,8 @@ export class ServiceMetrics<Service extends ServiceName> {
       case 'histogram':
         this.#histograms.set(name, new Histogram({ ...options, buckets: [...buckets] }));
         return;
-      default: {
-        type satisfies never;
-      }
+      default:
+        metric.type satisfies never;
     }
   }
 }

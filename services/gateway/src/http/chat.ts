@@ -20,6 +20,8 @@ export interface Exchange {
   readonly request: Request;
   readonly response: Response;
   readonly signal: AbortSignal;
+  /** As the client sent it; empty where it sent none. */
+  readonly traceparent: string;
 }
 
 export interface ChatOptions {
@@ -32,12 +34,12 @@ export interface ChatOptions {
 export async function chatCompletions(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal }: Exchange,
+  { response, signal, traceparent }: Exchange,
 ): Promise<void> {
   const body = parseBody(ChatBody, json);
   const model = models.get(body.model);
   const toolUse = toolUseOf(body, model.template);
-  const requests = requestsOf(body, model, toolUse);
+  const requests = requestsOf(body, { model, toolUse, traceparent });
   const wantsLogprobs = body.logprobs ?? false;
   const created = Math.floor(Date.now() / 1000);
   const head: ResponseHead = {
@@ -61,8 +63,14 @@ export async function chatCompletions(
   response.json(chatCompletion(head, choices));
 }
 
+interface ChatUse {
+  readonly model: ServedModel;
+  readonly toolUse: ToolUse | undefined;
+  readonly traceparent: string;
+}
+
 /** One request per choice; they differ in the seed. @throws invalid_request */
-function requestsOf(body: ChatBody, model: ServedModel, toolUse: ToolUse | undefined): GenerationRequest[] {
+function requestsOf(body: ChatBody, { model, toolUse, traceparent }: ChatUse): GenerationRequest[] {
   const { messages, media } = messagesOf(body);
   if (body.top_logprobs !== undefined && body.top_logprobs !== null && body.logprobs !== true) {
     throw new TercetError('invalid_request', { param: 'top_logprobs', reason: 'needs logprobs: true' });
@@ -80,6 +88,7 @@ function requestsOf(body: ChatBody, model: ServedModel, toolUse: ToolUse | undef
   return Array.from({ length: body.n ?? 1 }, (_, index) => ({
     requestId: index === 0 ? id : `${id}-${index}`,
     tenant: '',
+    traceparent,
     model,
     prompt: { kind: 'chat', messages: told, ...tools },
     media,

@@ -32,11 +32,11 @@ const tokensMaxDefault = 16;
 export async function completions(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal }: Exchange,
+  { response, signal, traceparent }: Exchange,
 ): Promise<void> {
   const body = parseBody(CompletionBody, json);
   const model = models.get(body.model);
-  const requests = requestsOf(body, model);
+  const requests = requestsOf(body, model, traceparent);
   const head = { id: `cmpl-${requests[0]?.requestId}`, created: Math.floor(Date.now() / 1000), model };
   const events = mergeAnswers(requests.map((request) => generate(request, signal)));
   if (body.stream === true) {
@@ -73,7 +73,7 @@ function choiceOf({ text, tokens, finished }: CollectedChoice, index: number, wi
   return { index, text, logprobs, finish_reason: finished.reason };
 }
 
-function requestsOf(body: CompletionBody, model: ServedModel): GenerationRequest[] {
+function requestsOf(body: CompletionBody, model: ServedModel, traceparent: string): GenerationRequest[] {
   const topLogprobs = typeof body.logprobs === 'number' ? { topLogprobs: body.logprobs } : {};
   const sampling = samplingOf(body, topLogprobs);
   const id = randomUUID();
@@ -81,6 +81,7 @@ function requestsOf(body: CompletionBody, model: ServedModel): GenerationRequest
   return prompts.map((prompt, index) => ({
     requestId: index === 0 ? id : `${id}-${index}`,
     tenant: '',
+    traceparent,
     model,
     prompt,
     media: [],

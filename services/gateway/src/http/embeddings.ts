@@ -1,7 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { TercetError } from '@tercet/contracts';
 import { z } from 'zod';
 import { embeddingInput } from '../models/embedding-model.js';
 import type { ModelTable } from '../models/model-table.js';
+import type { EmbeddingRequest } from '../pipeline/embeddings.js';
 import type { Exchange } from './chat.js';
 import { parseBody } from './chat-request.js';
 
@@ -23,11 +25,7 @@ export const EmbeddingsBody = z.strictObject({
 });
 
 /** Vectors of texts, in order. */
-export type Embed = (
-  model: ReturnType<ModelTable['embedder']>,
-  inputs: readonly (readonly number[])[],
-  signal: AbortSignal,
-) => Promise<number[][]>;
+export type Embed = (request: EmbeddingRequest, signal: AbortSignal) => Promise<number[][]>;
 
 export interface EmbeddingsOptions {
   readonly models: ModelTable;
@@ -38,7 +36,7 @@ export interface EmbeddingsOptions {
 export async function embeddings(
   { models, embed }: EmbeddingsOptions,
   json: unknown,
-  { response, signal }: Exchange,
+  { response, signal, traceparent }: Exchange,
 ): Promise<void> {
   const body = parseBody(EmbeddingsBody, json);
   const model = models.embedder(body.model);
@@ -47,7 +45,7 @@ export async function embeddings(
     throw new TercetError('invalid_request', { param: 'dimensions', dimensions, expected: model.dimensions });
   }
   const inputs = inputsOf(body.input).map((input) => embeddingInput(model, input));
-  const vectors = await embed(model, inputs, signal);
+  const vectors = await embed({ requestId: randomUUID(), traceparent, model, inputs }, signal);
   const asText = body.encoding_format === 'base64';
   const tokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
   response.json({

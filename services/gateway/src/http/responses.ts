@@ -46,10 +46,10 @@ type ResponsesBody = z.infer<typeof ResponsesBody>;
 export async function responses(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal }: Exchange,
+  { response, signal, traceparent }: Exchange,
 ): Promise<void> {
   const body = parseBody(ResponsesBody, json);
-  const request = requestOf(body, models.get(body.model));
+  const request = requestOf(body, models.get(body.model), traceparent);
   const reply = new Reply(body, request);
   if (body.stream === true) {
     const open = () => new EventStream(response, { 'x-request-id': reply.id });
@@ -61,7 +61,7 @@ export async function responses(
   response.json(reply.object());
 }
 
-function requestOf(body: ResponsesBody, model: ServedModel): GenerationRequest {
+function requestOf(body: ResponsesBody, model: ServedModel, traceparent: string): GenerationRequest {
   const media: MediaSource[] = [];
   const partsOf = (content: string | z.infer<typeof Part>[]): ChatPart[] => {
     if (typeof content === 'string') return [{ kind: 'text', text: content }];
@@ -78,6 +78,7 @@ function requestOf(body: ResponsesBody, model: ServedModel): GenerationRequest {
   return {
     requestId: randomUUID(),
     tenant: '',
+    traceparent,
     model,
     prompt: { kind: 'chat', messages },
     media,

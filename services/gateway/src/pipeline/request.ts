@@ -16,6 +16,8 @@ export type PromptSource =
 export interface GenerationRequest {
   readonly requestId: string;
   readonly tenant: string;
+  /** The trace that it belongs to, for the calls to the stages; empty without one. */
+  readonly traceparent: string;
   readonly model: ServedModel;
   readonly prompt: PromptSource;
   /** Media parts of all messages, in order. */
