@@ -1,7 +1,7 @@
 // Rules of style that no linter knows: lengths, where the environment and the clock may be read, names of folders, and
 // what must never stand in a file of this repository.
 
-const sourceOfOurs = /^(libs|services|cli|bench|web|test|scripts|native|docs|\.ci)\//;
+const sourceOfOurs = /^(libs|services|cli|deploy|bench|web|test|scripts|native|docs|\.ci)\//;
 const code = /\.(ts|mjs|cjs|js|cpp|h|hpp|c|py)$/;
 const pureLayers = /^libs\/(base|contracts|core)\//;
 const emptyWords = new Set(['utils', 'util', 'common', 'helpers', 'managers', 'shared']);

@@ -4,8 +4,12 @@ import { environment as ours } from '../config.js';
 import type { ProcessPlan } from './topology.js';
 
 export interface ChildEvents {
+  /** It serves; `metrics` is the `host:port` where it answers a scrape. */
+  onReady(name: string, metrics: string): void;
   /** A line that the process wrote. */
   onLine(name: string, line: string): void;
+  /** It is gone, however that came. */
+  onEnd(name: string): void;
   /** It ended without being told to; it starts again after `delayMs`. */
   onCrash(name: string, reason: string, delayMs: number): void;
   /** It ended so early and so often that starting it again is no use. */
@@ -99,6 +103,11 @@ export class SupervisedProcess {
       rest = lines.pop() ?? '';
       for (const line of lines) if (line !== '') this.#events.onLine(name, line);
     });
+    child.on('message', (message) => {
+      const { event, metrics } = message as { event?: unknown; metrics?: unknown };
+      if (event === 'ready' && typeof metrics === 'string') this.#events.onReady(name, metrics);
+    });
+    child.once('exit', () => this.#events.onEnd(name));
     child.once('error', (error) => resolve(error.message));
     child.once('close', (code, signal) => {
       this.#port = undefined;

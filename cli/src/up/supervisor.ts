@@ -7,6 +7,7 @@ import { DeviceArbiterServer } from '@tercet/device-arbiter';
 import { keysPath } from '../config.js';
 import { type ChildEvents, SupervisedProcess } from './child-process.js';
 import { lockInstance } from './instance-lock.js';
+import { MetricsTargets } from './metrics-targets.js';
 import { type ModelPaths, planSystem, type UpOptions } from './topology.js';
 
 export interface SupervisorOptions {
@@ -65,7 +66,7 @@ export class Supervisor implements AsyncDisposable {
     this.#lock = parts.lock;
     this.#arbiter = parts.arbiter;
     this.#failed.promise.catch(() => undefined);
-    const events = this.#events(notify);
+    const events = this.#events(notify, new MetricsTargets(join(folder, 'metrics-targets.json')));
     this.#stages = parts.plan.stages.map((plan) => new SupervisedProcess(plan, entries.stage, events));
     this.#gateway = new SupervisedProcess(parts.plan.gateway, entries.gateway, events);
   }
@@ -121,10 +122,12 @@ export class Supervisor implements AsyncDisposable {
     throw new TercetError('no_pod', { missing: missing.join(', ') });
   }
 
-  #events(notify: (text: string) => void): ChildEvents {
+  #events(notify: (text: string) => void, targets: MetricsTargets): ChildEvents {
     const log = createWriteStream(this.logPath, { flags: 'w', mode: 0o600 });
     const lastError = new Map<string, string>();
     return {
+      onReady: (name, metrics) => targets.add(name, metrics),
+      onEnd: (name) => targets.remove(name),
       onLine: (name, line) => {
         log.write(`${line}\n`);
         const message = startFailure(line);

@@ -17,6 +17,10 @@ export interface UpOptions {
   readonly allowPrivateAddresses: boolean;
   /** Requests need an API key. */
   readonly requireKeys: boolean;
+  /** Where the spans of traces go, OTLP over HTTP; without it none are recorded. */
+  readonly traceEndpoint?: string;
+  /** Share of the requests that are traced. */
+  readonly traceRatio: number;
 }
 
 export interface ModelPaths {
@@ -78,6 +82,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], pl
       REQUESTS: { runningMax: options.requests },
       KEYS: { required: options.requireKeys, path: places.keys },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
+      TRACING: tracingOf(options),
     }),
   };
   return { arbiterSocket, stages, gateway };
@@ -115,8 +120,14 @@ function stagePlan(
       THREADS: options.cores,
       MODEL: { name: model.name, path: model.path, ...(model.mmprojPath && { mmprojPath: model.mmprojPath }) },
       ENGINE: { contextTokensMax, slotCount: slots, kvBlocksMax: Math.ceil((slots * contextTokensMax) / 16) },
+      METRICS: { port: 0 },
+      TRACING: tracingOf(options),
     }),
   };
+}
+
+function tracingOf({ traceEndpoint, traceRatio }: UpOptions): object {
+  return traceEndpoint === undefined ? {} : { endpoint: traceEndpoint, sampleRatio: traceRatio };
 }
 
 function section(name: string, values: Readonly<Record<string, unknown>>): Record<string, string> {

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { Command, InvalidArgumentError } from 'commander';
 import pc from 'picocolors';
+import { numberFrom } from '../commands/options.js';
 import { stateFolder } from '../config.js';
 import { explain } from '../terminal/failure.js';
 import { openTerminal } from '../terminal/terminal.js';
@@ -25,6 +26,8 @@ export function upCommand(): Command {
     .option('--requests <n>', 'requests that run at a time; one more is refused with 429', count(1), 128)
     .option('--allow-private-addresses', 'let image URLs lead to private addresses', false)
     .option('--require-keys', 'answer only requests with an API key; see `tercet keys`', false)
+    .option('--trace-endpoint <url>', 'where traces go, OTLP over HTTP: http://127.0.0.1:4318/v1/traces')
+    .option('--trace-ratio <share>', 'share of the requests that are traced', numberFrom(0, 1), 1)
     .addHelpText('after', '\nExamples:\n  tercet up\n  tercet up --encode 2 --prefill 1 --decode 2 --port 9000\n')
     .action(async (options: Options) => {
       process.exitCode = await up(options);

@@ -9,4 +9,17 @@ export {
   toTercetError,
 } from './errors.js';
 export type { Epoch, LeaseId, PodId, RequestId, TenantId } from './ids.js';
+export type { LabelValues, Metric, MetricType, MetricUnit, ServiceName } from './metric.js';
+export {
+  type LabelsOf,
+  type MetricName,
+  type MetricNameOf,
+  metricList,
+  metricOf,
+  type SpanName,
+  spanNames,
+  type TtftPart,
+  ttftParts,
+} from './metrics.js';
+export { type PhaseName, phaseNameOf, phaseNames, type RoleName, roleNameOf, roleNames } from './names.js';
 export * as wire from './wire.js';

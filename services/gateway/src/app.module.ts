@@ -1,10 +1,11 @@
 import { createServer, type Server } from 'node:http';
+import { hostname } from 'node:os';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { TercetError, toTercetError } from '@tercet/contracts';
 import { GrpcServer } from '@tercet/grpc';
 import { SqliteKeyStore } from '@tercet/key-store';
 import { MediaFetcher } from '@tercet/media-fetch';
-import { type Log, openLog, systemClock } from '@tercet/telemetry';
+import { type Log, openLog, openTracer, systemClock, type Tracer } from '@tercet/telemetry';
 import { unlimited } from '@tercet/tenancy';
 import { Access } from './access/access.js';
 import { KeyRing } from './access/key-ring.js';
@@ -27,6 +28,7 @@ import { gatewayService } from './rpc.js';
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
 export const METRICS = Symbol('metrics');
+export const TRACER = Symbol('tracer');
 export const KEYS = Symbol('keys');
 export const ACCESS = Symbol('access');
 export const MODELS = Symbol('models');
@@ -42,7 +44,28 @@ export const GRPC_SERVER = Symbol('grpc server');
 @Module({
   providers: [
     { provide: LOG, useFactory: () => openLog({ service: 'gateway' }) },
-    { provide: METRICS, useFactory: () => new GatewayMetrics() },
+    {
+      provide: METRICS,
+      inject: [CONFIG, MODELS, PODS],
+      useFactory: ({ slo, requests }: GatewayConfig, models: ModelTable, pods: PodTable) => {
+        const metrics = new GatewayMetrics({ slo, runningMax: requests.runningMax });
+        metrics.watchPods(
+          models.all.map(({ name }) => name),
+          () => pods.ready(),
+        );
+        return metrics;
+      },
+    },
+    {
+      provide: TRACER,
+      inject: [CONFIG, METRICS],
+      useFactory: ({ tracing }: GatewayConfig, metrics: GatewayMetrics) =>
+        openTracer(tracing, {
+          service: 'gateway',
+          instance: hostname(),
+          onExport: (outcome) => metrics.exported(outcome),
+        }),
+    },
     {
       provide: KEYS,
       inject: [CONFIG, LOG],
@@ -91,16 +114,17 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: GENERATE,
-      inject: [PIPELINE, METRICS],
-      useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics) => measured(pipeline, metrics),
+      inject: [PIPELINE, METRICS, TRACER],
+      useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics, tracer: Tracer) =>
+        measured(pipeline, { metrics, tracer, clock: systemClock }),
     },
     {
       provide: EMBED,
-      inject: [CONFIG, PODS, ADMISSION, METRICS, LOG],
+      inject: [CONFIG, PODS, ADMISSION, METRICS, TRACER, LOG],
       useFactory: ({ requests: limits }: GatewayConfig, ...parts: EmbedParts) => {
-        const [pods, admission, metrics, log] = parts;
+        const [pods, admission, metrics, tracer, log] = parts;
         const options = { pods, calls: grpcCalls, admission, clock: systemClock, log, limits };
-        return measuredEmbeddings(new Embeddings<Pod>(options), metrics);
+        return measuredEmbeddings(new Embeddings<Pod>(options), { metrics, tracer, clock: systemClock });
       },
     },
     {
@@ -126,7 +150,7 @@ export const GRPC_SERVER = Symbol('grpc server');
 })
 export class AppModule {}
 
-type EmbedParts = [PodTable, Admission, GatewayMetrics, Log];
+type EmbedParts = [PodTable, Admission, GatewayMetrics, Tracer, Log];
 type RpcParts = [ModelTable, Access, Generate, Embed];
 type HttpParts = [ModelTable, PodTable, Access, Admission, Generate, Embed, GatewayMetrics, Log];
 

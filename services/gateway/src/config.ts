@@ -1,4 +1,5 @@
 import { loadConfig } from '@tercet/config';
+import { TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 
 const megabyte = 1024 * 1024;
@@ -58,6 +59,15 @@ export const GatewayConfig = z
         podWaitMs: z.int().min(0).default(15_000),
       })
       .prefault({}),
+    /** What a request must meet to count as good in the metrics. */
+    slo: z
+      .strictObject({
+        ttftMs: z.number().positive().default(1000),
+        tpotMs: z.number().positive().default(100),
+        attainment: z.number().gt(0).lt(1).default(0.95),
+      })
+      .prefault({}),
+    tracing: TracingConfig.prefault({}),
     media: z
       .strictObject({
         imagesMax: z.int().min(0).default(16),

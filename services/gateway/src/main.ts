@@ -6,9 +6,9 @@ import { NestFactory } from '@nestjs/core';
 import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
-import { type Log, openLog } from '@tercet/telemetry';
+import { type Log, openLog, type Tracer } from '@tercet/telemetry';
 import type { KeyRing } from './access/key-ring.js';
-import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, KEYS, LOG, PODS } from './app.module.js';
+import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, KEYS, LOG, PODS, TRACER } from './app.module.js';
 import { readConfig } from './config.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
@@ -29,7 +29,8 @@ async function main(args: readonly string[]): Promise<void> {
   const log = app.get<Log>(LOG);
   const { address, port } = app.get<Server>(HTTP_SERVER).address() as AddressInfo;
   log.info('gateway.ready', { host: address, port, config: maskSecrets(config) });
-  process.send?.({ event: 'ready', host: address, port });
+  const host = address.includes(':') ? `[${address}]` : address;
+  process.send?.({ event: 'ready', metrics: `${host}:${port}` });
   log.info('gateway.stopping', { reason: await untilStopped() });
   await stop(app);
   log.info('gateway.stopped');
@@ -48,4 +49,5 @@ async function stop(app: INestApplicationContext): Promise<void> {
   await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));
   app.get<PodTable>(PODS)[Symbol.dispose]();
   await app.get<KeyRing | undefined>(KEYS)?.[Symbol.asyncDispose]();
+  await app.get<Tracer>(TRACER).close();
 }

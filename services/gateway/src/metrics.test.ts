@@ -1,22 +1,6 @@
-import { expect, test } from '@jest/globals';
+import { describe, expect, test } from '@jest/globals';
+import { wire } from '@tercet/contracts';
 import { GatewayMetrics } from './metrics.js';
-
-const golden = `# HELP tercet_requests_total Requests by how they ended.
-# TYPE tercet_requests_total counter
-# HELP tercet_tokens_total Prompt and answer tokens.
-# TYPE tercet_tokens_total counter
-# HELP tercet_replans_total Attempts after the first.
-# TYPE tercet_replans_total counter
-# HELP tercet_ttft_seconds Request accepted to first token.
-# TYPE tercet_ttft_seconds histogram
-# HELP tercet_ttft_part_seconds Parts of TTFT along the critical path; they add up to it.
-# TYPE tercet_ttft_part_seconds histogram
-# HELP tercet_handover_seconds First to second token.
-# TYPE tercet_handover_seconds histogram
-# HELP tercet_tpot_seconds Time per output token after the first.
-# TYPE tercet_tpot_seconds histogram
-# HELP tercet_requests_running Requests that run now.
-# TYPE tercet_requests_running gauge`;
 
 const parts = { queueMs: 1, mediaFetchMs: 2, encodeMs: 3, mediaTransferMs: 4, prefillQueueMs: 5, prefillMs: 85 };
 const timeline = {
@@ -29,36 +13,74 @@ const timeline = {
   attempts: 3,
   pods: { encode: [], prefill: 'p', decode: 'd' },
 };
+const usage = { promptTokens: 20, completionTokens: 3, cachedTokens: 16, mediaTokens: 16 };
+const finished = { kind: 'finished', reason: 'stop', text: '', usage, timeline } as const;
 
-test('names, types and helps of the metrics are those that dashboards know', async () => {
-  const text = await new GatewayMetrics().registry.metrics();
-  expect(
-    text
-      .split('\n')
-      .filter((line) => line.startsWith('#'))
-      .join('\n'),
-  ).toBe(golden);
-});
+function open(slo: Partial<{ ttftMs: number; tpotMs: number }> = {}): GatewayMetrics {
+  return new GatewayMetrics({ slo: { ttftMs: 1000, tpotMs: 100, attainment: 0.95, ...slo }, runningMax: 8 });
+}
+
+async function linesOf(metrics: GatewayMetrics): Promise<string[]> {
+  return (await metrics.text()).split('\n');
+}
 
 test('a request leaves its tokens, its parts and how it ended', async () => {
-  const metrics = new GatewayMetrics();
+  const metrics = open();
   metrics.began();
-  const usage = { promptTokens: 20, completionTokens: 3, cachedTokens: 16, mediaTokens: 16 };
-  metrics.finished('m', { kind: 'finished', reason: 'stop', text: '', usage, timeline });
+  metrics.finished('m', finished);
   metrics.ended('m', 'ok');
   metrics.began();
-  const text = await metrics.registry.metrics();
-  for (const line of [
-    'tercet_requests_total{model="m",outcome="ok"} 1',
-    'tercet_requests_running 1',
-    'tercet_tokens_total{model="m",kind="prompt"} 20',
-    'tercet_tokens_total{model="m",kind="cached"} 16',
-    'tercet_replans_total{model="m"} 2',
-    'tercet_ttft_seconds_sum{model="m"} 0.1',
-    'tercet_ttft_part_seconds_sum{model="m",part="prefill"} 0.085',
-    'tercet_handover_seconds_sum{model="m"} 0.008',
-    'tercet_tpot_seconds_sum{model="m"} 0.019',
-  ]) {
-    expect(text.split('\n')).toContain(line);
-  }
+  expect(await linesOf(metrics)).toEqual(
+    expect.arrayContaining([
+      'tercet_requests_total{model="m",outcome="ok"} 1',
+      'tercet_requests_running 1',
+      'tercet_requests_running_max 8',
+      'tercet_tokens_total{model="m",kind="prompt"} 20',
+      'tercet_tokens_total{model="m",kind="cached"} 16',
+      'tercet_replans_total{model="m"} 2',
+      'tercet_ttft_seconds_sum{model="m"} 0.1',
+      'tercet_ttft_part_seconds_sum{model="m",part="prefill"} 0.085',
+      'tercet_handover_seconds_sum{model="m"} 0.008',
+      'tercet_tpot_seconds_sum{model="m"} 0.019',
+      'tercet_slo_requests_total{model="m",result="met"} 1',
+    ]),
+  );
+});
+
+describe('who met the SLO', () => {
+  test.each([
+    { name: 'a first token that came too late', slo: { ttftMs: 99 } },
+    { name: 'tokens that came too slowly', slo: { tpotMs: 18 } },
+  ])('$name missed it', async ({ slo }) => {
+    const metrics = open(slo);
+    metrics.finished('m', finished);
+    expect(await linesOf(metrics)).toContain('tercet_slo_requests_total{model="m",result="missed"} 1');
+  });
+
+  test('an answer of one token has no time per token to miss', async () => {
+    const metrics = open({ tpotMs: 1 });
+    metrics.finished('m', { ...finished, usage: { ...usage, completionTokens: 1 } });
+    expect(await linesOf(metrics)).toContain('tercet_slo_requests_total{model="m",result="met"} 1');
+  });
+
+  test.each([
+    { outcome: 'overloaded', counts: true },
+    { outcome: 'stage_failed', counts: true },
+    { outcome: 'invalid_request', counts: false },
+    { outcome: 'cancelled', counts: false },
+  ])('a request that ended with $outcome counts: $counts', async ({ outcome, counts }) => {
+    const metrics = open();
+    metrics.began();
+    metrics.ended('m', outcome);
+    const missed = (await linesOf(metrics)).filter((line) => line.includes('result="missed"} 1'));
+    expect(missed.length).toBe(counts ? 1 : 0);
+  });
+});
+
+test('a model without pods of a role shows none, instead of nothing', async () => {
+  const metrics = open();
+  metrics.watchPods(['m'], () => [{ model: 'm', role: wire.Role.ROLE_PREFILL }]);
+  expect(await linesOf(metrics)).toEqual(
+    expect.arrayContaining(['tercet_pods{model="m",role="prefill"} 1', 'tercet_pods{model="m",role="decode"} 0']),
+  );
 });

@@ -1,73 +1,108 @@
-import { Counter, Gauge, Histogram, Registry } from '@tercet/telemetry';
-import type { AnswerEvent } from './pipeline/request.js';
+import { type ErrorCode, errorTable, isErrorCode, roleNameOf, roleNames, ttftParts } from '@tercet/contracts';
+import { type Exposition, ServiceMetrics } from '@tercet/telemetry';
+import type { PodView } from './pipeline/plan.js';
+import type { AnswerEvent, Timeline } from './pipeline/request.js';
 
-const partNames = ['queue', 'mediaFetch', 'encode', 'mediaTransfer', 'prefillQueue', 'prefill'] as const;
-const secondsBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
-const tokenBuckets = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1];
+/** What a request must meet to count as good. */
+export interface Slo {
+  readonly ttftMs: number;
+  readonly tpotMs: number;
+  /** Share of the offered requests. */
+  readonly attainment: number;
+}
 
-/** What the gateway counts; names and buckets are pinned by a golden file. */
-export class GatewayMetrics {
-  readonly registry = new Registry();
-  readonly #requests = this.#counter('tercet_requests_total', 'Requests by how they ended.', ['model', 'outcome']);
-  readonly #tokens = this.#counter('tercet_tokens_total', 'Prompt and answer tokens.', ['model', 'kind']);
-  readonly #replans = this.#counter('tercet_replans_total', 'Attempts after the first.', ['model']);
-  readonly #ttft = this.#histogram(
-    'tercet_ttft_seconds',
-    'Request accepted to first token.',
-    ['model'],
-    secondsBuckets,
-  );
-  readonly #parts = this.#histogram(
-    'tercet_ttft_part_seconds',
-    'Parts of TTFT along the critical path; they add up to it.',
-    ['model', 'part'],
-    secondsBuckets,
-  );
-  readonly #handover = this.#histogram('tercet_handover_seconds', 'First to second token.', ['model'], secondsBuckets);
-  readonly #tpot = this.#histogram(
-    'tercet_tpot_seconds',
-    'Time per output token after the first.',
-    ['model'],
-    tokenBuckets,
-  );
-  readonly #running = new Gauge({
-    name: 'tercet_requests_running',
-    help: 'Requests that run now.',
-    registers: [this.registry],
-  });
+export interface GatewayMetricsOptions {
+  readonly slo: Slo;
+  readonly runningMax: number;
+}
+
+/** What the gateway counts. */
+export class GatewayMetrics implements Exposition {
+  readonly #metrics = new ServiceMetrics('gateway');
+  readonly #slo: Slo;
+  #running = 0;
+
+  constructor({ slo, runningMax }: GatewayMetricsOptions) {
+    this.#slo = slo;
+    this.#metrics.set('tercet_requests_running', {}, 0);
+    this.#metrics.set('tercet_requests_running_max', {}, runningMax);
+    this.#metrics.set('tercet_slo_seconds', { objective: 'ttft' }, slo.ttftMs / 1000);
+    this.#metrics.set('tercet_slo_seconds', { objective: 'tpot' }, slo.tpotMs / 1000);
+    this.#metrics.set('tercet_slo_attainment_ratio', {}, slo.attainment);
+  }
+
+  get contentType(): string {
+    return this.#metrics.contentType;
+  }
+
+  text(): Promise<string> {
+    return this.#metrics.text();
+  }
 
   began(): void {
-    this.#running.inc();
+    this.#metrics.set('tercet_requests_running', {}, ++this.#running);
   }
 
   /** @param outcome `ok`, or the error code */
   ended(model: string, outcome: string): void {
-    this.#running.dec();
-    this.#requests.inc({ model, outcome });
+    this.#metrics.set('tercet_requests_running', {}, --this.#running);
+    this.#metrics.count('tercet_requests_total', { model, outcome });
+    if (isErrorCode(outcome) && isOurs(outcome)) this.#offered(model, false);
   }
 
   finished(model: string, { usage, timeline }: Extract<AnswerEvent, { kind: 'finished' }>): void {
+    const metrics = this.#metrics;
     const { promptTokens, completionTokens, cachedTokens, mediaTokens } = usage;
-    const counts = { prompt: promptTokens, completion: completionTokens, cached: cachedTokens, media: mediaTokens };
-    for (const [kind, count] of Object.entries(counts)) this.#tokens.inc({ model, kind }, count);
-    if (timeline.attempts > 1) this.#replans.inc({ model }, timeline.attempts - 1);
-    this.#ttft.observe({ model }, timeline.ttftMs / 1000);
-    for (const part of partNames) this.#parts.observe({ model, part }, timeline.parts[`${part}Ms`] / 1000);
-    if (completionTokens < 2) return;
-    this.#handover.observe({ model }, timeline.handoverMs / 1000);
-    this.#tpot.observe({ model }, (timeline.handoverMs + timeline.decodeMs) / 1000 / (completionTokens - 1));
+    metrics.count('tercet_tokens_total', { model, kind: 'prompt' }, promptTokens);
+    metrics.count('tercet_tokens_total', { model, kind: 'completion' }, completionTokens);
+    metrics.count('tercet_tokens_total', { model, kind: 'cached' }, cachedTokens);
+    metrics.count('tercet_tokens_total', { model, kind: 'media' }, mediaTokens);
+    metrics.count('tercet_replans_total', { model }, timeline.attempts - 1);
+    metrics.observe('tercet_ttft_seconds', { model }, timeline.ttftMs / 1000);
+    for (const part of ttftParts) {
+      metrics.observe('tercet_ttft_part_seconds', { model, part }, timeline.parts[`${part}Ms`] / 1000);
+    }
+    const tpotMs = tpotOf(timeline, completionTokens);
+    this.#offered(model, timeline.ttftMs <= this.#slo.ttftMs && (tpotMs ?? 0) <= this.#slo.tpotMs);
+    if (tpotMs === undefined) return;
+    metrics.observe('tercet_handover_seconds', { model }, timeline.handoverMs / 1000);
+    metrics.observe('tercet_tpot_seconds', { model }, tpotMs / 1000);
   }
 
   embedded(model: string, inputs: readonly (readonly number[])[]): void {
     const tokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
-    this.#tokens.inc({ model, kind: 'prompt' }, tokens);
+    this.#metrics.count('tercet_tokens_total', { model, kind: 'prompt' }, tokens);
   }
 
-  #counter(name: string, help: string, labelNames: string[]): Counter {
-    return new Counter({ name, help, labelNames, registers: [this.registry] });
+  exported(outcome: 'ok' | 'failed'): void {
+    this.#metrics.count('tercet_trace_exports_total', { outcome });
   }
 
-  #histogram(name: string, help: string, labelNames: string[], buckets: number[]): Histogram {
-    return new Histogram({ name, help, labelNames, buckets, registers: [this.registry] });
+  /** Counts the pods that are ready, at every scrape. @param models all that are served, with or without pods */
+  watchPods(models: readonly string[], ready: () => readonly Pick<PodView<unknown>, 'model' | 'role'>[]): void {
+    this.#metrics.onScrape(() => {
+      const pods = ready();
+      for (const model of models) {
+        for (const role of roleNames) {
+          const count = pods.filter((pod) => pod.model === model && roleNameOf(pod.role) === role).length;
+          this.#metrics.set('tercet_pods', { model, role }, count);
+        }
+      }
+    });
   }
+
+  #offered(model: string, met: boolean): void {
+    this.#metrics.count('tercet_slo_requests_total', { model, result: met ? 'met' : 'missed' });
+  }
+}
+
+/** A one-token answer has none. */
+function tpotOf({ handoverMs, decodeMs }: Timeline, tokens: number): number | undefined {
+  return tokens < 2 ? undefined : (handoverMs + decodeMs) / (tokens - 1);
+}
+
+/** A request that was refused for want of capacity, or failed, missed its SLO; one that was wrong or left did not. */
+function isOurs(code: ErrorCode): boolean {
+  const { http } = errorTable[code];
+  return http === 429 || http >= 500;
 }

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError, wire } from '@tercet/contracts';
-import { type Metadata, type MountedService, service } from '@tercet/grpc';
+import { type CallContext, type MountedService, service } from '@tercet/grpc';
 import type { ChatMessage, ChatRole } from '@tercet/text';
-import type { Access, Caller } from './access/access.js';
+import type { Access } from './access/access.js';
 import type { Generate } from './http/chat.js';
 import { topLogprobsMax } from './http/chat-request.js';
 import { type Embed, embeddingInputsMax } from './http/embeddings.js';
 import { embeddingInput } from './models/embedding-model.js';
 import type { ModelTable } from './models/model-table.js';
-import type { AnswerEvent, GenerationRequest, MediaSource } from './pipeline/request.js';
+import type { AnswerEvent, GenerationRequest, MediaSource, Origin } from './pipeline/request.js';
 
 const roles = new Set(['system', 'developer', 'user', 'assistant', 'tool']);
 
@@ -22,10 +22,10 @@ export interface GatewayParts {
 /** The public gRPC API: the same pipelines as behind HTTP. */
 export function gatewayService(parts: GatewayParts): MountedService {
   return service(wire.GatewayDefinition, {
-    chat: (request, { signal, metadata }) => chat(parts, request, { signal, caller: callerOf(parts, metadata) }),
-    embed: (request, { signal, metadata }) => embed(parts, request, { signal, caller: callerOf(parts, metadata) }),
-    listModels: async (_, { metadata }) => {
-      callerOf(parts, metadata);
+    chat: (request, call) => chat(parts, request, { signal: call.signal, origin: originOf(parts, call) }),
+    embed: (request, call) => embed(parts, request, { signal: call.signal, origin: originOf(parts, call) }),
+    listModels: async (_, call) => {
+      originOf(parts, call);
       return { models: parts.models.all.map(modelOf) };
     },
   });
@@ -33,13 +33,14 @@ export function gatewayService(parts: GatewayParts): MountedService {
 
 /** Who calls and until when. */
 interface Call {
-  readonly caller: Caller;
+  readonly origin: Origin;
   readonly signal: AbortSignal;
 }
 
 /** @throws unauthenticated, forbidden, store_unavailable */
-function callerOf({ access }: GatewayParts, metadata: Metadata): Caller {
-  return access.callerOf(metadata.get('authorization'), 'inference');
+function originOf({ access }: GatewayParts, { metadata }: CallContext): Origin {
+  const { tenant } = access.callerOf(metadata.get('authorization'), 'inference');
+  return { tenant, traceparent: metadata.get('traceparent') ?? '' };
 }
 
 function modelOf(model: ModelTable['all'][number]): wire.Model {
@@ -55,14 +56,14 @@ function modelOf(model: ModelTable['all'][number]): wire.Model {
 async function embed(
   { models, embed: vectorsOf }: GatewayParts,
   request: wire.EmbedRequest,
-  { signal, caller: { tenant } }: Call,
+  { signal, origin }: Call,
 ): Promise<wire.EmbedResponse> {
   const model = models.embedder(request.model);
   if (request.inputs.length === 0 || request.inputs.length > embeddingInputsMax) {
     throw new TercetError('invalid_request', { param: 'inputs', inputs: request.inputs.length, embeddingInputsMax });
   }
   const inputs = request.inputs.map((text) => embeddingInput(model, text));
-  const vectors = await vectorsOf({ tenant, model, inputs }, signal);
+  const vectors = await vectorsOf({ requestId: randomUUID(), ...origin, model, inputs }, signal);
   const promptTokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
   const usage = { promptTokens, completionTokens: 0, cachedTokens: 0, mediaTokens: 0 };
   return { results: vectors.map((values) => ({ values })), usage };
@@ -71,14 +72,14 @@ async function embed(
 async function* chat(
   { models, generate }: GatewayParts,
   request: wire.ChatRequest,
-  { signal, caller }: Call,
+  { signal, origin }: Call,
 ): AsyncGenerator<wire.ChatEvent> {
-  const generation = generationOf(request, models, caller);
+  const generation = generationOf(request, models, origin);
   for await (const event of generate(generation, signal)) yield eventOf(event, generation);
 }
 
 /** @throws invalid_request, model_not_found */
-function generationOf(request: wire.ChatRequest, models: ModelTable, { tenant }: Caller): GenerationRequest {
+function generationOf(request: wire.ChatRequest, models: ModelTable, origin: Origin): GenerationRequest {
   const { options } = request;
   const media: MediaSource[] = [];
   const messages = request.messages.map((message): ChatMessage => {
@@ -93,7 +94,7 @@ function generationOf(request: wire.ChatRequest, models: ModelTable, { tenant }:
   }
   return {
     requestId: randomUUID(),
-    tenant,
+    ...origin,
     model: models.get(request.model),
     prompt: { kind: 'chat', messages },
     media,

@@ -4,10 +4,20 @@ import { GrpcServer } from '@tercet/grpc';
 import { openTileCutter, type TileCutter } from '@tercet/image';
 import { loadKernels } from '@tercet/kernels';
 import { RoleHost } from '@tercet/stage';
-import { type Log, openLog, systemClock } from '@tercet/telemetry';
+import {
+  type Log,
+  MetricsServer,
+  openLog,
+  openTracer,
+  type ServiceMetrics,
+  systemClock,
+  type Tracer,
+} from '@tercet/telemetry';
 import { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import type { StageConfig } from './config.js';
+import { MeasuredCalls } from './measured-calls.js';
 import { servicesOf } from './rpc.js';
+import { stageMetrics, watchSteps } from './stage-metrics.js';
 import { type Stage, stagesOf } from './stages.js';
 import { WorkerControl } from './worker-control.js';
 
@@ -18,6 +28,9 @@ export const ENGINE = Symbol('engine');
 export const TENSORS = Symbol('tensors');
 export const IMAGES = Symbol('images');
 export const ROLE_HOST = Symbol('role host');
+export const METRICS = Symbol('metrics');
+export const METRICS_SERVER = Symbol('metrics server');
+export const TRACER = Symbol('tracer');
 export const SERVER = Symbol('server');
 
 /** One stage process: an engine, the tensors that it lends and reads, a role, and the calls that it answers. */
@@ -77,18 +90,46 @@ export const SERVER = Symbol('server');
         }),
     },
     {
+      provide: METRICS,
+      inject: [ROLE_HOST, ENGINE, TENSORS],
+      useFactory: (host: RoleHost<Stage>, engine: EngineThread, tensors: TensorPlane) =>
+        stageMetrics({ host, engine, tensors }),
+    },
+    {
+      provide: METRICS_SERVER,
+      inject: [CONFIG, METRICS, ENGINE],
+      useFactory: ({ metrics: listen }: StageConfig, metrics: ServiceMetrics<'stage'>, engine: EngineThread) => {
+        if (listen === undefined) return undefined;
+        watchSteps(metrics, engine);
+        return MetricsServer.open(listen, metrics);
+      },
+    },
+    {
+      provide: TRACER,
+      inject: [CONFIG, METRICS],
+      useFactory: ({ tracing, podId }: StageConfig, metrics: ServiceMetrics<'stage'>) =>
+        openTracer(tracing, {
+          service: 'stage',
+          instance: podId,
+          onExport: (outcome) => metrics.count('tercet_trace_exports_total', { outcome }),
+        }),
+    },
+    {
       provide: SERVER,
-      inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, LOG],
-      useFactory: (config: StageConfig, ...parts: [RoleHost<Stage>, EngineThread, TensorPlane, Log]) => {
-        const [host, engine, { endpoint: tensorEndpoint }, log] = parts;
+      inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, METRICS, TRACER, LOG],
+      useFactory: (config: StageConfig, ...parts: ServerParts) => {
+        const [host, engine, { endpoint: tensorEndpoint }, metrics, tracer, log] = parts;
         const { podId, grpcEndpoint } = config;
-        const control = new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, log });
-        return GrpcServer.open(grpcEndpoint, servicesOf(host, control));
+        const control = new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, metrics, log });
+        const calls = new MeasuredCalls({ metrics, tracer, clock: systemClock });
+        return GrpcServer.open(grpcEndpoint, servicesOf({ host, control, calls }));
       },
     },
   ],
 })
 export class AppModule {}
+
+type ServerParts = [RoleHost<Stage>, EngineThread, TensorPlane, ServiceMetrics<'stage'>, Tracer, Log];
 
 /** The module of a process with this configuration. */
 export function appModule(config: StageConfig): DynamicModule {

@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { loadConfig } from '@tercet/config';
+import { TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 
 const megabyte = 1024 * 1024;
@@ -29,6 +30,11 @@ export const StageConfig = z
     /** Socket of the device arbiter; without it this process has its cores to itself. */
     arbiterSocket: z.string().optional(),
     threads: z.int().min(1).default(availableParallelism()),
+    /** Where `GET /metrics` is answered; absent, nobody is. Port 0 takes a free one, which the log names. */
+    metrics: z
+      .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.int().min(0).max(65535) })
+      .exactOptional(),
+    tracing: TracingConfig.prefault({}),
     drainTimeoutMs: z.int().min(0).default(10_000),
     model: z.strictObject({
       name: z.string().min(1),

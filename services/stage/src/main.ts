@@ -7,9 +7,20 @@ import type { EngineThread } from '@tercet/engine-thread';
 import type { GrpcServer } from '@tercet/grpc';
 import type { TileCutter } from '@tercet/image';
 import type { RoleHost } from '@tercet/stage';
-import { type Log, openLog } from '@tercet/telemetry';
+import { type Log, type MetricsServer, openLog, type Tracer } from '@tercet/telemetry';
 import type { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
-import { appModule, ENGINE, IMAGES, LOG, MEMORY, ROLE_HOST, SERVER, TENSORS } from './app.module.js';
+import {
+  appModule,
+  ENGINE,
+  IMAGES,
+  LOG,
+  MEMORY,
+  METRICS_SERVER,
+  ROLE_HOST,
+  SERVER,
+  TENSORS,
+  TRACER,
+} from './app.module.js';
 import { readConfig, type StageConfig } from './config.js';
 import type { Stage } from './stages.js';
 
@@ -34,7 +45,9 @@ async function main(args: readonly string[]): Promise<void> {
   const log = app.get<Log>(LOG);
   const host = app.get<RoleHost<Stage>>(ROLE_HOST);
   if (config.role !== 'none') await host.setRole(roles[config.role], BigInt(config.epoch), AbortSignal.abort());
-  log.info('stage.ready', { role: config.role, epoch: host.state.epoch, config: maskSecrets(config) });
+  const metrics = app.get<MetricsServer | undefined>(METRICS_SERVER)?.endpoint;
+  log.info('stage.ready', { role: config.role, epoch: host.state.epoch, metrics, config: maskSecrets(config) });
+  process.send?.({ event: 'ready', metrics });
   log.info('stage.stopping', { reason: await untilStopped() });
   await stop(app, config);
   log.info('stage.stopped');
@@ -50,4 +63,6 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfi
   await app.get<TensorPlane>(TENSORS).close();
   await app.get<TileCutter>(IMAGES)[Symbol.asyncDispose]();
   app.get<SharedMemory>(MEMORY).close();
+  await app.get<MetricsServer | undefined>(METRICS_SERVER)?.[Symbol.asyncDispose]();
+  await app.get<Tracer>(TRACER).close();
 }

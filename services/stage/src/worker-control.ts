@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TercetError, wire } from '@tercet/contracts';
+import { TercetError, toTercetError, wire } from '@tercet/contracts';
 import type { StageEngine, WorkSample } from '@tercet/engine';
 import type { RoleHost } from '@tercet/stage';
-import { type Log, systemClock } from '@tercet/telemetry';
+import { type Log, type ServiceMetrics, systemClock } from '@tercet/telemetry';
 import type { Stage } from './stages.js';
 
 export interface WorkerControlOptions {
@@ -11,6 +11,7 @@ export interface WorkerControlOptions {
   readonly engine: StageEngine;
   readonly grpcEndpoint: string;
   readonly tensorEndpoint: string;
+  readonly metrics: ServiceMetrics<'stage'>;
   readonly log: Log;
 }
 
@@ -65,10 +66,20 @@ export class WorkerControl {
 
   /** @throws epoch_stale, role_switch_failed, invalid_request */
   async setRole(request: wire.SetRoleRequest): Promise<wire.WorkerStatus> {
-    const { host, log } = this.#options;
+    const { host, log, metrics } = this.#options;
     const before = host.state;
-    await host.setRole(request.role, request.expectedEpoch, AbortSignal.timeout(request.drainTimeoutMs));
+    let outcome = 'ok';
+    try {
+      await host.setRole(request.role, request.expectedEpoch, AbortSignal.timeout(request.drainTimeoutMs));
+    } catch (error) {
+      outcome = toTercetError(error).code;
+      throw error;
+    } finally {
+      metrics.count('tercet_role_switches_total', { outcome });
+    }
     const { drainMs, switchMs } = host.lastSwitch;
+    metrics.observe('tercet_role_switch_seconds', { part: 'drain' }, drainMs / 1000);
+    metrics.observe('tercet_role_switch_seconds', { part: 'switch' }, switchMs / 1000);
     log.info('role.changed', {
       from: wire.Role[before.role],
       to: wire.Role[request.role],

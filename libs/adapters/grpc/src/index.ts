@@ -1,4 +1,4 @@
-export type { Metadata } from 'nice-grpc-common';
+export type { CallContext, Metadata } from 'nice-grpc-common';
 export type { CallGate, CallTicket } from './call-gate.js';
 export { GrpcChannel } from './client.js';
 export { GrpcServer, type MountedService, service } from './server.js';

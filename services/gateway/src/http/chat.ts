@@ -1,11 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError } from '@tercet/contracts';
 import type { Request, Response } from 'express';
-import type { Caller } from '../access/access.js';
 import type { GatewayMetrics } from '../metrics.js';
 import type { ModelTable } from '../models/model-table.js';
 import type { ServedModel } from '../models/served-model.js';
-import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
+import type { AnswerEvent, GenerationRequest, Origin } from '../pipeline/request.js';
 import { ChatBody, grammarOf, messagesOf, parseBody, samplingOf, stopsOf } from './chat-request.js';
 import { chatChunk, chatCompletion, chunkChoice, type ResponseHead, serverTiming } from './chat-response.js';
 import { collect } from './collect.js';
@@ -20,7 +19,7 @@ export type Generate = (request: GenerationRequest, signal: AbortSignal) => Asyn
 export interface Exchange {
   readonly request: Request;
   readonly response: Response;
-  readonly caller: Caller;
+  readonly origin: Origin;
   readonly signal: AbortSignal;
 }
 
@@ -34,12 +33,12 @@ export interface ChatOptions {
 export async function chatCompletions(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal, caller }: Exchange,
+  { response, signal, origin }: Exchange,
 ): Promise<void> {
   const body = parseBody(ChatBody, json);
   const model = models.get(body.model);
   const toolUse = toolUseOf(body, model.template);
-  const requests = requestsOf(body, { model, toolUse, caller });
+  const requests = requestsOf(body, { model, toolUse, origin });
   const wantsLogprobs = body.logprobs ?? false;
   const created = Math.floor(Date.now() / 1000);
   const head: ResponseHead = {
@@ -66,11 +65,11 @@ export async function chatCompletions(
 interface AskedOf {
   readonly model: ServedModel;
   readonly toolUse: ToolUse | undefined;
-  readonly caller: Caller;
+  readonly origin: Origin;
 }
 
 /** One request per choice; they differ in the seed. @throws invalid_request */
-function requestsOf(body: ChatBody, { model, toolUse, caller }: AskedOf): GenerationRequest[] {
+function requestsOf(body: ChatBody, { model, toolUse, origin }: AskedOf): GenerationRequest[] {
   const { messages, media } = messagesOf(body);
   if (body.top_logprobs !== undefined && body.top_logprobs !== null && body.logprobs !== true) {
     throw new TercetError('invalid_request', { param: 'top_logprobs', reason: 'needs logprobs: true' });
@@ -87,7 +86,7 @@ function requestsOf(body: ChatBody, { model, toolUse, caller }: AskedOf): Genera
   const id = randomUUID();
   return Array.from({ length: body.n ?? 1 }, (_, index) => ({
     requestId: index === 0 ? id : `${id}-${index}`,
-    tenant: caller.tenant,
+    ...origin,
     model,
     prompt: { kind: 'chat', messages: told, ...tools },
     media,

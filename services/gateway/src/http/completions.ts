@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError, type wire } from '@tercet/contracts';
 import { z } from 'zod';
-import type { Caller } from '../access/access.js';
 import type { ServedModel } from '../models/served-model.js';
-import type { GenerationRequest, PromptSource } from '../pipeline/request.js';
+import type { GenerationRequest, Origin, PromptSource } from '../pipeline/request.js';
 import type { ChatOptions, Exchange } from './chat.js';
 import { inertFields, parseBody, samplingFields, samplingOf, stopsOf } from './chat-request.js';
 import { serverTiming, timelineOf, usageOf } from './chat-response.js';
@@ -33,11 +32,11 @@ const tokensMaxDefault = 16;
 export async function completions(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal, caller }: Exchange,
+  { response, signal, origin }: Exchange,
 ): Promise<void> {
   const body = parseBody(CompletionBody, json);
   const model = models.get(body.model);
-  const requests = requestsOf(body, model, caller);
+  const requests = requestsOf(body, model, origin);
   const head = { id: `cmpl-${requests[0]?.requestId}`, created: Math.floor(Date.now() / 1000), model };
   const events = mergeAnswers(requests.map((request) => generate(request, signal)));
   const logprobs = typeof body.logprobs === 'number' ? requests.map(() => new Logprobs(model)) : [];
@@ -73,14 +72,14 @@ function choiceOf({ text, tokens, finished }: CollectedChoice, index: number, lo
   return { index, text, logprobs: logprobs?.take(tokens) ?? null, finish_reason: finished.reason };
 }
 
-function requestsOf(body: CompletionBody, model: ServedModel, { tenant }: Caller): GenerationRequest[] {
+function requestsOf(body: CompletionBody, model: ServedModel, origin: Origin): GenerationRequest[] {
   const topLogprobs = typeof body.logprobs === 'number' ? { topLogprobs: body.logprobs } : {};
   const sampling = samplingOf(body, topLogprobs);
   const id = randomUUID();
   const prompts = promptsOf(body.prompt).flatMap((prompt) => Array<PromptSource>(body.n ?? 1).fill(prompt));
   return prompts.map((prompt, index) => ({
     requestId: index === 0 ? id : `${id}-${index}`,
-    tenant,
+    ...origin,
     model,
     prompt,
     media: [],

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { TercetError } from '@tercet/contracts';
 import { z } from 'zod';
 import { embeddingInput } from '../models/embedding-model.js';
@@ -35,7 +36,7 @@ export interface EmbeddingsOptions {
 export async function embeddings(
   { models, embed }: EmbeddingsOptions,
   json: unknown,
-  { response, signal, caller: { tenant } }: Exchange,
+  { response, signal, origin }: Exchange,
 ): Promise<void> {
   const body = parseBody(EmbeddingsBody, json);
   const model = models.embedder(body.model);
@@ -44,7 +45,7 @@ export async function embeddings(
     throw new TercetError('invalid_request', { param: 'dimensions', dimensions, expected: model.dimensions });
   }
   const inputs = inputsOf(body.input).map((input) => embeddingInput(model, input));
-  const vectors = await embed({ tenant, model, inputs }, signal);
+  const vectors = await embed({ requestId: randomUUID(), ...origin, model, inputs }, signal);
   const asText = body.encoding_format === 'base64';
   const tokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
   response.json({

@@ -1,9 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { ChatMessage, ChatPart } from '@tercet/text';
 import { z } from 'zod';
-import type { Caller } from '../access/access.js';
 import type { ServedModel } from '../models/served-model.js';
-import type { AnswerEvent, GenerationRequest, MediaSource } from '../pipeline/request.js';
+import type { AnswerEvent, GenerationRequest, MediaSource, Origin } from '../pipeline/request.js';
 import type { ChatOptions, Exchange } from './chat.js';
 import { inertFields, parseBody, samplingOf } from './chat-request.js';
 import { serverTiming, timelineOf } from './chat-response.js';
@@ -47,10 +46,10 @@ type ResponsesBody = z.infer<typeof ResponsesBody>;
 export async function responses(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal, caller }: Exchange,
+  { response, signal, origin }: Exchange,
 ): Promise<void> {
   const body = parseBody(ResponsesBody, json);
-  const request = requestOf(body, models.get(body.model), caller);
+  const request = requestOf(body, models.get(body.model), origin);
   const reply = new Reply(body, request);
   if (body.stream === true) {
     const open = () => new EventStream(response, { 'x-request-id': reply.id });
@@ -62,7 +61,7 @@ export async function responses(
   response.json(reply.object());
 }
 
-function requestOf(body: ResponsesBody, model: ServedModel, { tenant }: Caller): GenerationRequest {
+function requestOf(body: ResponsesBody, model: ServedModel, origin: Origin): GenerationRequest {
   const media: MediaSource[] = [];
   const partsOf = (content: string | z.infer<typeof Part>[]): ChatPart[] => {
     if (typeof content === 'string') return [{ kind: 'text', text: content }];
@@ -78,7 +77,7 @@ function requestOf(body: ResponsesBody, model: ServedModel, { tenant }: Caller):
   const { temperature, top_p, max_output_tokens } = body;
   return {
     requestId: randomUUID(),
-    tenant,
+    ...origin,
     model,
     prompt: { kind: 'chat', messages },
     media,

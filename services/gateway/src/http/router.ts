@@ -1,8 +1,8 @@
 import { createReadStream, statSync } from 'node:fs';
 import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { TercetError, toTercetError, wire } from '@tercet/contracts';
-import type { Log } from '@tercet/telemetry';
+import { phaseNameOf, roleNameOf, TercetError, toTercetError, wire } from '@tercet/contracts';
+import { type Log, traceFields } from '@tercet/telemetry';
 import type { Scope } from '@tercet/tenancy';
 import { webRoot } from '@tercet/web';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
@@ -67,8 +67,7 @@ export function routesOf(options: RouterOptions): Express {
   app.get('/healthz', (_, response) => response.type('text').send('ok\n'));
   app.get('/readyz', (_, response) => ready(options, response));
   app.get('/metrics', async (_, response) => {
-    const { registry } = options.metrics;
-    response.type(registry.contentType).send(await registry.metrics());
+    response.type(options.metrics.contentType).send(await options.metrics.text());
   });
   app.get('/tercet/pods', (_, response) => response.json({ pods: options.pods.statuses().map(podObject) }));
   app.get('/tercet/tenants', (_, response) => response.json({ tenants: options.admission.tenants() }));
@@ -116,17 +115,20 @@ async function answer(
   route: JsonRoute,
 ): Promise<void> {
   const gone = new AbortController();
+  const traceparent = request.get('traceparent') ?? '';
   response.once('close', () => {
     if (!response.writableFinished) gone.abort(new TercetError('cancelled'));
   });
   try {
     const json = await readJson(request, options.bodyBytesMax);
     refuseInternalFields(json);
-    const caller = response.locals.caller as Caller;
-    await route(options, json, { request, response, caller, signal: gone.signal });
+    const { tenant } = response.locals.caller as Caller;
+    await route(options, json, { request, response, origin: { tenant, traceparent }, signal: gone.signal });
   } catch (error) {
     const failure = toTercetError(error);
-    if (failure.code === 'internal') options.log.error('http.failed', { path: request.path, error: failure });
+    if (failure.code === 'internal') {
+      options.log.error('http.failed', { path: request.path, ...traceFields(traceparent), error: failure });
+    }
     if (failure.code === 'body_too_large') response.setHeader('Connection', 'close');
     sendError(response, failure);
   }
@@ -151,7 +153,7 @@ function modelObject(model: ModelTable['all'][number]): object {
 function ready({ models, pods, admission }: RouterOptions, response: Response): void {
   const missing = models.all.flatMap((model) => {
     const there = new Set(pods.ready().flatMap((pod) => (pod.model === model.name ? [pod.role] : [])));
-    return rolesFor(model).flatMap((role) => (there.has(role) ? [] : [`${model.name}: no ${roleName(role)}`]));
+    return rolesFor(model).flatMap((role) => (there.has(role) ? [] : [`${model.name}: no ${roleNameOf(role)}`]));
   });
   if (admission.isClosed) missing.push('stopping');
   response.status(missing.length === 0 ? 200 : 503).json({ ready: missing.length === 0, missing });
@@ -167,13 +169,9 @@ function podObject(status: wire.WorkerStatus): object {
   const { podId, role, epoch, phase, model, load, residentBytes } = status;
   const { waiting = 0, running = 0, kvBlocksUsed = 0, kvBlocksTotal = 0, stepMsMean = 0, leasesOpen = 0 } = load ?? {};
   const figures = { waiting, running, kvBlocksUsed, kvBlocksTotal, stepMsMean, leasesOpen };
-  const phaseName = wire.Phase[phase].replace('PHASE_', '').toLowerCase();
-  const about = { podId, role: roleName(role), epoch: Number(epoch), phase: phaseName, model };
+  const named = { role: roleNameOf(role) ?? 'none', epoch: Number(epoch), phase: phaseNameOf(phase) ?? 'unspecified' };
+  const about = { podId, ...named, model };
   return { ...about, ...figures, residentBytes: Number(residentBytes) };
-}
-
-function roleName(role: wire.Role): string {
-  return role === wire.Role.ROLE_UNSPECIFIED ? 'none' : wire.Role[role].replace('ROLE_', '').toLowerCase();
 }
 
 const contentTypes: Readonly<Record<string, string>> = {

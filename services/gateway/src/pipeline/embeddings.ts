@@ -1,13 +1,13 @@
-import { randomUUID } from 'node:crypto';
 import type { Clock } from '@tercet/base';
 import { TercetError, toTercetError, wire } from '@tercet/contracts';
-import type { Log } from '@tercet/telemetry';
+import { type Log, traceFields } from '@tercet/telemetry';
 import type { EmbeddingModel } from '../models/embedding-model.js';
 import type { Admission } from './admission.js';
 import { Deadline } from './deadline.js';
 import type { PipelineLimits } from './pipeline.js';
 import type { PodView } from './plan.js';
 import { pointsAtPod } from './points-at-pod.js';
+import type { Origin } from './request.js';
 import type { PodSource, StageCalls } from './stage-calls.js';
 
 export interface EmbeddingsOptions<Pod> {
@@ -20,8 +20,8 @@ export interface EmbeddingsOptions<Pod> {
 }
 
 /** Texts to turn into vectors, whatever API they came through. */
-export interface EmbeddingRequest {
-  readonly tenant: string;
+export interface EmbeddingRequest extends Origin {
+  readonly requestId: string;
   readonly model: EmbeddingModel;
   /** Token ids of each text. */
   readonly inputs: readonly (readonly number[])[];
@@ -39,35 +39,36 @@ export class Embeddings<Pod> {
    * @returns a unit vector for each, in order
    * @throws any code of the error table
    */
-  async run({ tenant, model, inputs }: EmbeddingRequest, signal: AbortSignal): Promise<number[][]> {
+  async run(request: EmbeddingRequest, signal: AbortSignal): Promise<number[][]> {
     const { admission, limits } = this.#options;
     using deadline = new Deadline(limits.timeoutMs, signal);
+    const { requestId, tenant, traceparent, inputs } = request;
     const tokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
     using place = await admission.enter({ tenant, tokens }, deadline.signal);
     place.settle(tokens);
-    const requestId = randomUUID();
     const avoid = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#attempt({ tenant, model, inputs, requestId, attempt, avoid }, deadline.signal);
+        return await this.#attempt({ request, attempt, avoid }, deadline.signal);
       } catch (error) {
         const failure = toTercetError(error, 'stage_failed');
         if (deadline.passed && !signal.aborted) {
           throw new TercetError('deadline_exceeded', { timeoutMs: limits.timeoutMs });
         }
         const again = failure.retry === 'replan' && attempt < limits.attemptsMax && !signal.aborted;
-        this.#options.log.info(again ? 'request.replan' : 'request.failed', { requestId, attempt, failure });
+        const about = { requestId, ...traceFields(traceparent) };
+        this.#options.log.info(again ? 'request.replan' : 'request.failed', { ...about, attempt, failure });
         if (!again) throw failure;
       }
     }
   }
 
   async #attempt(work: Attempt, signal: AbortSignal): Promise<number[][]> {
-    const { inputs, avoid } = work;
+    const { request, avoid } = work;
     const encoders = await this.#encoders(work, signal);
     const failed = new AbortController();
     const either = AbortSignal.any([signal, failed.signal]);
-    const calls = dealInputs(inputs, encoders).map(async ({ encoder, inputs: share }) => {
+    const calls = dealInputs(request.inputs, encoders).map(async ({ encoder, inputs: share }) => {
       try {
         return await this.#embed(work, encoder, share, either);
       } catch (error) {
@@ -84,10 +85,10 @@ export class Embeddings<Pod> {
 
   async #embed(work: Attempt, encoder: PodView<Pod>, inputs: Inputs, signal: AbortSignal): Promise<number[][]> {
     const { clock, limits, calls } = this.#options;
-    const { requestId, attempt, model, tenant } = work;
+    const { requestId, tenant, traceparent, model } = work.request;
     const { role, epoch } = encoder;
     const deadlineUnixMs = BigInt(Math.ceil(clock.unixMs() + limits.timeoutMs));
-    const context = { requestId, attempt, deadlineUnixMs, tenant, traceparent: '', role, epoch };
+    const context = { requestId, attempt: work.attempt, deadlineUnixMs, tenant, traceparent, role, epoch };
     const request = { context, model: model.name, inputs: inputs.map((ids) => ({ ids: [...ids] })) };
     const { embeddings } = await calls.embedText(encoder.pod, request, signal);
     const fits = embeddings.length === inputs.length && embeddings.every((e) => e.values.length === model.dimensions);
@@ -96,11 +97,12 @@ export class Embeddings<Pod> {
   }
 
   /** Encoders of the model; those that failed this request only where there is no other. @throws no_pod */
-  async #encoders({ model, avoid }: Attempt, signal: AbortSignal): Promise<PodView<Pod>[]> {
+  async #encoders({ request, avoid }: Attempt, signal: AbortSignal): Promise<PodView<Pod>[]> {
     const { pods, limits } = this.#options;
+    const { name } = request.model;
     using patience = new Deadline(limits.podWaitMs, signal);
     for (;;) {
-      const all = pods.ready().filter((pod) => pod.model === model.name && pod.role === wire.Role.ROLE_ENCODE);
+      const all = pods.ready().filter((pod) => pod.model === name && pod.role === wire.Role.ROLE_ENCODE);
       const fresh = all.filter(({ podId }) => !avoid.has(podId));
       const found = (fresh.length > 0 ? fresh : all).toSorted((a, b) => a.busy - b.busy);
       if (found.length > 0) return found;
@@ -112,8 +114,8 @@ export class Embeddings<Pod> {
 
 type Inputs = EmbeddingRequest['inputs'];
 
-interface Attempt extends EmbeddingRequest {
-  readonly requestId: string;
+interface Attempt {
+  readonly request: EmbeddingRequest;
   readonly attempt: number;
   /** Pods that failed this request before. */
   readonly avoid: Set<string>;

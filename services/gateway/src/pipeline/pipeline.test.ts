@@ -26,6 +26,7 @@ function requestOf(more: Partial<GenerationRequest> = {}): GenerationRequest {
   return {
     requestId: 'r',
     tenant: '',
+    traceparent: '',
     model,
     prompt: { kind: 'chat', messages: [{ role: 'user', parts }] },
     media: [{ kind: 'bytes', bytes: picture() }],

@@ -1,6 +1,6 @@
 import type { Clock } from '@tercet/base';
 import { TercetError, toTercetError } from '@tercet/contracts';
-import type { Log } from '@tercet/telemetry';
+import { type Log, traceFields } from '@tercet/telemetry';
 import type { Admission } from './admission.js';
 import { Answer } from './answer.js';
 import { type AttemptEvent, runAttempt } from './attempt.js';
@@ -128,9 +128,9 @@ export class Pipeline<Pod> {
 
   #report({ request, attempts, answer }: Course<Pod>, failure: TercetError, again: boolean): void {
     if (failure.code === 'cancelled') return;
-    const { requestId } = request;
+    const about = { requestId: request.requestId, ...traceFields(request.traceparent) };
     const sentTokens = answer.tokenIds.length;
-    this.#options.log.info(again ? 'request.replan' : 'request.failed', { requestId, attempts, sentTokens, failure });
+    this.#options.log.info(again ? 'request.replan' : 'request.failed', { ...about, attempts, sentTokens, failure });
   }
 }
 
@@ -176,8 +176,8 @@ class Course<Pod> {
   }
 
   context() {
-    const { requestId, tenant } = this.request;
-    return { requestId, attempt: this.attempts, deadlineUnixMs: this.#deadlineUnixMs, tenant, traceparent: '' };
+    const { requestId, tenant, traceparent } = this.request;
+    return { requestId, attempt: this.attempts, deadlineUnixMs: this.#deadlineUnixMs, tenant, traceparent };
   }
 
   /** What the client sees of an event of the attempt. */

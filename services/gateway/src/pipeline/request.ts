@@ -13,10 +13,16 @@ export type PromptSource =
   | { readonly kind: 'text'; readonly text: string }
   | { readonly kind: 'tokens'; readonly tokenIds: readonly number[] };
 
-/** One answer to generate, whatever API it came through. */
-export interface GenerationRequest {
-  readonly requestId: string;
+/** Where a request comes from: stands in every call to a stage. */
+export interface Origin {
   readonly tenant: string;
+  /** The trace that it belongs to; empty without one. */
+  readonly traceparent: string;
+}
+
+/** One answer to generate, whatever API it came through. */
+export interface GenerationRequest extends Origin {
+  readonly requestId: string;
   /** Below that of its tenant, where it is given: batch work, for example. */
   readonly priority?: Priority;
   readonly model: ServedModel;

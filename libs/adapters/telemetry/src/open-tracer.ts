@@ -1,0 +1,18 @@
+import type { TracingConfig } from './config.js';
+import { noTracer, type Tracer } from './tracer.js';
+
+/** Who records, and what becomes of its batches. */
+export interface TracerOptions {
+  readonly service: string;
+  /** Name of the process among others of its service. */
+  readonly instance: string;
+  onExport(outcome: 'ok' | 'failed'): void;
+}
+
+/** The tracer that the configuration asks for. OpenTelemetry is loaded only where there is an endpoint. */
+export async function openTracer(config: TracingConfig, options: TracerOptions): Promise<Tracer> {
+  const { endpoint } = config;
+  if (endpoint === undefined) return noTracer;
+  const { OtlpTracer } = await import('./otlp-tracer.js');
+  return new OtlpTracer({ ...config, endpoint }, options);
+}

@@ -1,0 +1,155 @@
+import { errorTable } from './errors.js';
+import { type Buckets, exportedBy, type Metric, type MetricType, type ServiceName } from './metric.js';
+import { phaseNames, roleNames } from './names.js';
+
+/** Parts of TTFT in the order of the critical path; they add up to it. */
+export const ttftParts = ['queue', 'mediaFetch', 'encode', 'mediaTransfer', 'prefillQueue', 'prefill'] as const;
+export type TtftPart = (typeof ttftParts)[number];
+
+/** Every span of a trace: the request, the parts of its TTFT, and what follows. The same words as in the metrics. */
+export const spanNames = ['request', ...ttftParts, 'kvTransfer', 'handover', 'decode'] as const;
+export type SpanName = (typeof spanNames)[number];
+
+const outcome: readonly string[] = ['ok', ...Object.keys(errorTable)];
+const model = 'configured';
+const role = roleNames;
+
+const answerSeconds = seconds([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]);
+const tokenSeconds = seconds([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]);
+const transferSeconds = seconds([0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]);
+const switchSeconds = seconds([0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60]);
+
+const gateway = exportedBy('gateway');
+const stage = exportedBy('stage');
+const everyService = exportedBy('gateway', 'stage');
+
+/**
+ * Every metric of every service, once: registration, docs/metrics.md, dashboards and alert rules come from it, and a
+ * name that is not here can neither be counted nor asked for. Base units; label values come from closed sets.
+ */
+export const metricList = {
+  // What clients see.
+  tercet_requests_total: gateway.counter('requests', 'Requests by how they ended.', { model, outcome }),
+  tercet_tokens_total: gateway.counter('tokens', 'Prompt and answer tokens.', {
+    model,
+    kind: ['prompt', 'completion', 'cached', 'media'],
+  }),
+  tercet_replans_total: gateway.counter('attempts', 'Attempts after the first.', { model }),
+  tercet_ttft_seconds: gateway.histogram(answerSeconds, 'Request accepted to first token.', { model }),
+  tercet_ttft_part_seconds: gateway.histogram(
+    answerSeconds,
+    'Parts of TTFT along the critical path; they add up to it.',
+    { model, part: ttftParts },
+  ),
+  tercet_handover_seconds: gateway.histogram(answerSeconds, 'First to second token.', { model }),
+  tercet_tpot_seconds: gateway.histogram(tokenSeconds, 'Time per output token after the first.', { model }),
+  tercet_requests_running: gateway.gauge('requests', 'Requests that run now.', {}),
+  tercet_requests_running_max: gateway.gauge('requests', 'Requests that may run at a time; one more is refused.', {}),
+  tercet_slo_requests_total: gateway.counter('requests', 'Offered requests by whether they met every SLO.', {
+    model,
+    result: ['met', 'missed'],
+  }),
+  tercet_slo_seconds: gateway.gauge('seconds', 'SLO of a request: TTFT and TPOT at most.', {
+    objective: ['ttft', 'tpot'],
+  }),
+  tercet_slo_attainment_ratio: gateway.gauge('ratio', 'Share of offered requests that must meet every SLO.', {}),
+  tercet_pods: gateway.gauge('pods', 'Pods that are ready, as the gateway sees them.', { model, role }),
+
+  // What a stage process is and does.
+  tercet_stage_role: stage.gauge('state', '1 for the role that the process has, 0 for the others.', { model, role }),
+  tercet_stage_epoch: stage.gauge('epoch', 'Epoch of the role; grows with every role that the process takes.', {}),
+  tercet_stage_phase: stage.gauge('state', '1 for the phase that the process is in, 0 for the others.', {
+    phase: phaseNames,
+  }),
+  tercet_stage_waiting: stage.gauge('requests', 'Requests that wait in the engine.', { role }),
+  tercet_stage_running: stage.gauge('requests', 'Requests that the engine works on.', { role }),
+  tercet_stage_requests_total: stage.counter('requests', 'Calls of a stage by how they ended.', { role, outcome }),
+  tercet_stage_tokens_total: stage.counter(
+    'tokens',
+    'Tokens that a stage was done with: media tokens, prompt tokens, answer tokens.',
+    { role },
+  ),
+  tercet_stage_seconds: stage.histogram(answerSeconds, 'Time of one request in a stage, by what it was spent on.', {
+    role,
+    part: ['queue', 'transfer', 'compute'],
+  }),
+  tercet_steps_total: stage.counter('steps', 'Steps of the engine.', {}),
+  tercet_step_seconds: stage.histogram(
+    tokenSeconds,
+    'Time of a step that served one stage, its wait for cores included.',
+    { role },
+  ),
+  tercet_role_switches_total: stage.counter('switches', 'Role switches that were asked for, by how they ended.', {
+    outcome,
+  }),
+  tercet_role_switch_seconds: stage.histogram(
+    switchSeconds,
+    'Time of a role switch: until nothing ran any more, and from there until the new role served.',
+    { part: ['drain', 'switch'] },
+  ),
+
+  // Caches.
+  tercet_kv_blocks_used: stage.gauge('blocks', 'KV blocks that hold something.', { role }),
+  tercet_kv_blocks_max: stage.gauge('blocks', 'KV blocks that there are.', { role }),
+  tercet_prefix_cached_tokens_total: stage.counter('tokens', 'Prompt tokens whose KV was there already.', {}),
+  tercet_media_tiles_total: stage.counter('tiles', 'Tiles by where their media tokens came from.', {
+    source: ['cache', 'computed'],
+  }),
+
+  // Tensor plane.
+  tercet_leases: stage.gauge('leases', 'Tensor leases: open, or expired and not yet reused.', {
+    state: ['open', 'quarantined'],
+  }),
+  tercet_lease_bytes: stage.gauge('bytes', 'Memory under tensor leases.', { state: ['open', 'quarantined'] }),
+  tercet_leases_ended_total: stage.counter('leases', 'Tensor leases by how they ended.', {
+    how: ['released', 'expired', 'failed'],
+  }),
+  tercet_leases_refused_total: stage.counter(
+    'leases',
+    'Reads and releases of leases that were unknown, expired, consumed or mismatching.',
+    {},
+  ),
+  tercet_transfers_total: stage.counter('transfers', 'Tensors that were pulled, by how that ended.', {
+    outcome: ['ok', 'failed', 'corrupt'],
+  }),
+  tercet_transfer_bytes_total: stage.counter('bytes', 'Bytes that were pulled, by the path that they took.', {
+    path: ['shm', 'unix', 'tcp'],
+  }),
+  tercet_transfer_seconds: stage.histogram(transferSeconds, 'Time to pull the tensors of one request.', {
+    tensor: ['media', 'kv'],
+  }),
+
+  // Every process.
+  tercet_process_resident_bytes: everyService.gauge('bytes', 'Resident memory of the process.', {}),
+  tercet_process_cpu_seconds_total: everyService.counter('seconds', 'Processor time of the process.', {}),
+  tercet_trace_exports_total: everyService.counter('exports', 'Batches of spans that were sent, by how that ended.', {
+    outcome: ['ok', 'failed'],
+  }),
+} as const satisfies Record<string, Metric>;
+
+export type MetricName = keyof typeof metricList;
+
+/** Metrics of one type that a service exports. */
+export type MetricNameOf<Service extends ServiceName, Type extends MetricType = MetricType> = {
+  [Name in MetricName]: (typeof metricList)[Name] extends { readonly type: Type }
+    ? Service extends (typeof metricList)[Name]['exportedBy'][number]
+      ? Name
+      : never
+    : never;
+}[MetricName];
+
+/** Values of the labels of a metric, each from its set. */
+export type LabelsOf<Name extends MetricName> = {
+  readonly [Label in keyof (typeof metricList)[Name]['labels']]: LabelValue<(typeof metricList)[Name]['labels'][Label]>;
+};
+
+type LabelValue<Values> = Values extends readonly (infer Value extends string)[] ? Value : string;
+
+/** Its entry, seen as one of many. */
+export function metricOf(name: MetricName): Metric {
+  return metricList[name];
+}
+
+function seconds(buckets: readonly number[]): Buckets {
+  return { unit: 'seconds', buckets };
+}
