@@ -37,13 +37,15 @@ async function main(args: readonly string[]): Promise<void> {
   process.exit(0);
 }
 
-/** In order: no new requests, running ones finish or run out of patience, then connections and pods go. */
+/**
+ * In order: no new requests, running ones finish or run out of patience, then connections and pods go. Until the last
+ * has finished it says to everybody who asks that it stops.
+ */
 async function stop(app: INestApplicationContext): Promise<void> {
   const server = app.get<Server>(HTTP_SERVER);
-  const closed = new Promise((resolve) => server.close(resolve));
   const patience = new Promise((resolve) => setTimeout(resolve, drainTimeoutMs).unref());
   await Promise.race([app.get<Admission>(ADMISSION).close(), patience]);
-  server.closeIdleConnections();
+  const closed = new Promise((resolve) => server.close(resolve));
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 500).unref())]);
   server.closeAllConnections();
   await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));

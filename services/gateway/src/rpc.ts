@@ -1,16 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError, wire } from '@tercet/contracts';
 import { type CallContext, type MountedService, service } from '@tercet/grpc';
-import type { ChatMessage, ChatRole } from '@tercet/text';
 import type { Access } from './access/access.js';
 import type { Generate } from './http/chat.js';
-import { topLogprobsMax } from './http/chat-request.js';
 import { type Embed, embeddingInputsMax } from './http/embeddings.js';
+import { mergeAnswers } from './http/merge-answers.js';
+import { type ToolAnswer, ToolAnswers } from './http/tools.js';
 import { embeddingInput } from './models/embedding-model.js';
 import type { ModelTable } from './models/model-table.js';
-import type { AnswerEvent, GenerationRequest, MediaSource, Origin } from './pipeline/request.js';
-
-const roles = new Set(['system', 'developer', 'user', 'assistant', 'tool']);
+import type { AnswerEvent, GenerationRequest, Origin } from './pipeline/request.js';
+import { generationsOf } from './rpc-request.js';
 
 export interface GatewayParts {
   readonly models: ModelTable;
@@ -74,82 +73,35 @@ async function* chat(
   request: wire.ChatRequest,
   { signal, origin }: Call,
 ): AsyncGenerator<wire.ChatEvent> {
-  const generation = generationOf(request, models, origin);
-  for await (const event of generate(generation, signal)) yield eventOf(event, generation);
-}
-
-/** @throws invalid_request, model_not_found */
-function generationOf(request: wire.ChatRequest, models: ModelTable, origin: Origin): GenerationRequest {
-  const { options } = request;
-  const media: MediaSource[] = [];
-  const messages = request.messages.map((message): ChatMessage => {
-    if (!roles.has(message.role)) throw new TercetError('invalid_request', { role: message.role });
-    return { role: message.role as ChatRole, parts: message.parts.map((part) => partOf(part, media)) };
-  });
-  if (messages.length === 0) throw new TercetError('invalid_request', { param: 'messages', reason: 'none' });
-  if (options?.tokensMax === 0) throw new TercetError('invalid_request', { param: 'options.tokens_max' });
-  const topLogprobs = options?.topLogprobs ?? 0;
-  if (topLogprobs > topLogprobsMax) {
-    throw new TercetError('invalid_request', { param: 'options.top_logprobs', topLogprobs, topLogprobsMax });
-  }
-  return {
-    requestId: randomUUID(),
-    ...origin,
-    model: models.get(request.model),
-    prompt: { kind: 'chat', messages },
-    media,
-    sampling: samplingOf(options),
-    ...(options?.tokensMax === undefined ? {} : { tokensMax: options.tokensMax }),
-    stop: options?.stop ?? [],
-  };
-}
-
-function partOf({ part }: wire.ContentPart, media: MediaSource[]): ChatMessage['parts'][number] {
-  switch (part?.$case) {
-    case 'text':
-      return { kind: 'text', text: part.value };
-    case 'image':
-      media.push({ kind: 'bytes', bytes: part.value });
-      return { kind: 'media' };
-    case 'imageUrl':
-      media.push({ kind: 'url', url: part.value });
-      return { kind: 'media' };
-    default:
-      throw new TercetError('invalid_request', { reason: 'a part is empty' });
+  const { generations, toolMode } = generationsOf(request, models, origin);
+  const tools = new ToolAnswers(toolMode);
+  const answers = mergeAnswers(generations.map((generation) => generate(generation, signal)));
+  for await (const { index, event } of answers) {
+    const generation = generations[index] as GenerationRequest;
+    yield { choice: index, event: eventOf(event, generation, tools.of(index)) };
   }
 }
 
-function samplingOf(options: wire.GenerationOptions | undefined): wire.Sampling {
-  return {
-    temperature: options?.temperature ?? 1,
-    topK: options?.topK ?? 0,
-    topP: options?.topP ?? 1,
-    minP: options?.minP ?? 0,
-    repetitionPenalty: options?.repetitionPenalty ?? 1,
-    frequencyPenalty: options?.frequencyPenalty ?? 0,
-    presencePenalty: options?.presencePenalty ?? 0,
-    logitBias: {},
-    seed: options?.seed ?? (crypto.getRandomValues(new BigUint64Array(1))[0] as bigint),
-    topLogprobs: options?.topLogprobs,
-    grammar: options?.grammar ?? '',
-    ignoreEos: false,
+function eventOf(
+  event: AnswerEvent,
+  { requestId, model }: GenerationRequest,
+  tools: ToolAnswer | undefined,
+): wire.ChatEvent['event'] {
+  const certain = (text: string, isLast: boolean) => {
+    const taken = tools?.take(text, isLast) ?? { text, calls: [] };
+    return { text: taken.text, toolCalls: taken.calls.map((call) => wire.ToolCallDelta.fromPartial(call)) };
   };
-}
-
-function eventOf(event: AnswerEvent, { requestId, model }: GenerationRequest): wire.ChatEvent {
   switch (event.kind) {
     case 'accepted':
-      return {
-        event: { $case: 'accepted', value: { requestId, model: model.name, promptTokens: event.promptTokens } },
-      };
+      return { $case: 'accepted', value: { requestId, model: model.name, promptTokens: event.promptTokens } };
     case 'token':
-      return { event: { $case: 'delta', value: { text: event.text, tokens: [event.token] } } };
+      return { $case: 'delta', value: { ...certain(event.text, false), tokens: [event.token] } };
     case 'finished': {
       const { usage, timeline, text } = event;
       const { FINISH_REASON_STOP, FINISH_REASON_LENGTH } = wire.FinishReason;
       const reason = event.reason === 'stop' ? FINISH_REASON_STOP : FINISH_REASON_LENGTH;
       const ttft = { ...timeline.parts, ttftMs: timeline.ttftMs, handoverMs: timeline.handoverMs };
-      return { event: { $case: 'finished', value: { reason, usage, ttft, text } } };
+      return { $case: 'finished', value: { reason, usage, ttft, ...certain(text, true) } };
     }
     default:
       return event satisfies never;

@@ -1,6 +1,6 @@
 import type { wire } from '@tercet/contracts';
 import type { ServedModel } from '../models/served-model.js';
-import type { Timeline, Usage } from '../pipeline/request.js';
+import type { AnswerEvent, Timeline, Usage } from '../pipeline/request.js';
 import type { CollectedChoice, Finished } from './collect.js';
 import type { ChoiceEvent } from './merge-answers.js';
 import { ToolAnswer, type ToolUse } from './tools.js';
@@ -110,6 +110,12 @@ export function serverTiming({ ttftMs, parts }: Pick<Timeline, 'ttftMs' | 'parts
   return Object.entries(names)
     .map(([name, ms]) => `${name};dur=${ms.toFixed(2)}`)
     .join(', ');
+}
+
+/** The header that a streamed answer can have once this event is there: only the first knows its time. */
+export function timingHeader(event: Exclude<AnswerEvent, { kind: 'accepted' }>): Record<string, string> {
+  const ttft = event.kind === 'finished' ? event.timeline : event.ttft;
+  return ttft === undefined ? {} : { 'Server-Timing': serverTiming(ttft) };
 }
 
 function logprobOf(token: wire.SampledToken, { tokenizer }: ServedModel): object {

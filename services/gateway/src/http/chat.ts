@@ -7,10 +7,11 @@ import type { ServedModel } from '../models/served-model.js';
 import type { AnswerEvent, GenerationRequest, Origin } from '../pipeline/request.js';
 import { ChatBody, grammarOf, messagesOf, parseBody, samplingOf, stopsOf } from './chat-request.js';
 import { chatChunk, chatCompletion, chunkChoice, type ResponseHead, serverTiming } from './chat-response.js';
+import { choicesOf, repeated } from './choices.js';
 import { collect } from './collect.js';
 import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
 import { streamChoices } from './stream-choices.js';
-import { ToolAnswers, type ToolUse, toolUseOf } from './tools.js';
+import { answerGrammar, chatPrompt, ToolAnswers, type ToolUse, toolUseOf } from './tools.js';
 
 /** Runs one answer. The pipeline, with whatever is counted around it. */
 export type Generate = (request: GenerationRequest, signal: AbortSignal) => AsyncGenerator<AnswerEvent>;
@@ -68,30 +69,22 @@ interface AskedOf {
   readonly origin: Origin;
 }
 
-/** One request per choice; they differ in the seed. @throws invalid_request */
+/** One request per choice. @throws invalid_request */
 function requestsOf(body: ChatBody, { model, toolUse, origin }: AskedOf): GenerationRequest[] {
   const { messages, media } = messagesOf(body);
   if (body.top_logprobs !== undefined && body.top_logprobs !== null && body.logprobs !== true) {
     throw new TercetError('invalid_request', { param: 'top_logprobs', reason: 'needs logprobs: true' });
   }
   const topLogprobs = body.logprobs === true ? { topLogprobs: body.top_logprobs ?? 0 } : {};
-  const grammar = grammarOf(body);
-  if (grammar !== '' && toolUse?.mode === 'forced') {
-    throw new TercetError('invalid_request', { param: 'response_format', reason: 'the answer is a tool call' });
-  }
-  const sampling = samplingOf(body, { ...topLogprobs, grammar: toolUse?.grammar || grammar });
-  const told = toolUse?.instruction === undefined ? messages : [toolUse.instruction, ...messages];
-  const tools = toolUse?.tools === undefined ? {} : { tools: toolUse.tools };
   const tokensMax = body.max_completion_tokens ?? body.max_tokens ?? undefined;
-  const id = randomUUID();
-  return Array.from({ length: body.n ?? 1 }, (_, index) => ({
-    requestId: index === 0 ? id : `${id}-${index}`,
+  const first = {
+    requestId: randomUUID(),
     ...origin,
     model,
-    prompt: { kind: 'chat', messages: told, ...tools },
     media,
-    sampling: { ...sampling, seed: BigInt.asUintN(64, sampling.seed + BigInt(index)) },
+    sampling: samplingOf(body, { ...topLogprobs, grammar: answerGrammar(grammarOf(body), toolUse) }),
     ...(tokensMax === undefined ? {} : { tokensMax }),
     stop: stopsOf(body),
-  }));
+  };
+  return choicesOf(first, repeated(chatPrompt(messages, toolUse), body.n));
 }

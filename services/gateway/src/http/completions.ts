@@ -6,6 +6,7 @@ import type { GenerationRequest, Origin, PromptSource } from '../pipeline/reques
 import type { ChatOptions, Exchange } from './chat.js';
 import { inertFields, parseBody, samplingFields, samplingOf, stopsOf } from './chat-request.js';
 import { serverTiming, timelineOf, usageOf } from './chat-response.js';
+import { choicesOf, repeated } from './choices.js';
 import { type CollectedChoice, collect } from './collect.js';
 import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
 import { streamChoices } from './stream-choices.js';
@@ -74,19 +75,17 @@ function choiceOf({ text, tokens, finished }: CollectedChoice, index: number, lo
 
 function requestsOf(body: CompletionBody, model: ServedModel, origin: Origin): GenerationRequest[] {
   const topLogprobs = typeof body.logprobs === 'number' ? { topLogprobs: body.logprobs } : {};
-  const sampling = samplingOf(body, topLogprobs);
-  const id = randomUUID();
-  const prompts = promptsOf(body.prompt).flatMap((prompt) => Array<PromptSource>(body.n ?? 1).fill(prompt));
-  return prompts.map((prompt, index) => ({
-    requestId: index === 0 ? id : `${id}-${index}`,
+  const first = {
+    requestId: randomUUID(),
     ...origin,
     model,
-    prompt,
     media: [],
-    sampling: { ...sampling, seed: BigInt.asUintN(64, sampling.seed + BigInt(index)) },
+    sampling: samplingOf(body, topLogprobs),
     tokensMax: body.max_tokens ?? tokensMaxDefault,
     stop: stopsOf(body),
-  }));
+  };
+  const prompts = promptsOf(body.prompt).flatMap((prompt) => repeated(prompt, body.n));
+  return choicesOf(first, prompts);
 }
 
 function promptsOf(prompt: CompletionBody['prompt']): PromptSource[] {

@@ -5,7 +5,7 @@ import type { ServedModel } from '../models/served-model.js';
 import type { AnswerEvent, GenerationRequest, MediaSource, Origin } from '../pipeline/request.js';
 import type { ChatOptions, Exchange } from './chat.js';
 import { inertFields, parseBody, samplingOf } from './chat-request.js';
-import { serverTiming, timelineOf } from './chat-response.js';
+import { serverTiming, timelineOf, timingHeader } from './chat-response.js';
 import type { Finished } from './collect.js';
 import { errorBody } from './error-body.js';
 import { EventStream } from './event-stream.js';
@@ -52,7 +52,7 @@ export async function responses(
   const request = requestOf(body, models.get(body.model), origin);
   const reply = new Reply(body, request);
   if (body.stream === true) {
-    const open = () => new EventStream(response, { 'x-request-id': reply.id });
+    const open = (timing: object) => new EventStream(response, { 'x-request-id': reply.id, ...timing });
     await stream(reply, generate(request, signal), open);
     return;
   }
@@ -165,7 +165,11 @@ class Reply {
 }
 
 /** Events in order, https://platform.openai.com/docs/api-reference/responses-streaming */
-async function stream(reply: Reply, events: AsyncGenerator<AnswerEvent>, open: () => EventStream): Promise<void> {
+async function stream(
+  reply: Reply,
+  events: AsyncGenerator<AnswerEvent>,
+  open: (timing: object) => EventStream,
+): Promise<void> {
   let out: EventStream | undefined;
   let sequence = 0;
   const send = async (type: string, fields: object) => {
@@ -176,7 +180,7 @@ async function stream(reply: Reply, events: AsyncGenerator<AnswerEvent>, open: (
     for await (const event of events) {
       if (event.kind === 'accepted') continue;
       if (out === undefined) {
-        out = open();
+        out = open(timingHeader(event));
         await send('response.created', { response: reply.object() });
         await send('response.in_progress', { response: reply.object() });
         await send('response.output_item.added', { output_index: 0, item: reply.item() });

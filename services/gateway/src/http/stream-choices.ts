@@ -1,5 +1,5 @@
 import type { Response } from 'express';
-import { serverTiming, timelineOf, usageOf } from './chat-response.js';
+import { timelineOf, timingHeader, usageOf } from './chat-response.js';
 import type { Finished } from './collect.js';
 import { errorBody } from './error-body.js';
 import { EventStream } from './event-stream.js';
@@ -34,9 +34,7 @@ export async function streamChoices(
       accepted.push(choiceEvent);
       if (event.kind === 'accepted') continue;
       if (event.kind === 'finished') finished.push(event);
-      const ttft = event.kind === 'finished' ? event.timeline : event.ttft;
-      const timing = ttft === undefined ? {} : { 'Server-Timing': serverTiming(ttft) };
-      out ??= new EventStream(response, { 'x-request-id': id, ...timing });
+      out ??= new EventStream(response, { 'x-request-id': id, ...timingHeader(event) });
       for (const ready of accepted.splice(0)) await out.send(chunkOf(shape, ready));
     }
     const usage = usageOf(finished.map((event) => event.usage));

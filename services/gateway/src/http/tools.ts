@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { TercetError } from '@tercet/contracts';
 import { type ChatMessage, type ChatTemplate, ToolCallParser, type ToolEvent } from '@tercet/text';
 import { z } from 'zod';
+import type { PromptSource } from '../pipeline/request.js';
 
 const Tool = z.strictObject({
   type: z.literal('function'),
@@ -22,7 +23,7 @@ export const toolFields = {
   parallel_tool_calls: z.boolean().nullish(),
 };
 
-type ToolBody = { readonly [Field in keyof typeof toolFields]?: z.infer<(typeof toolFields)[Field]> };
+export type ToolBody = { readonly [Field in keyof typeof toolFields]?: z.infer<(typeof toolFields)[Field]> };
 
 /** How an answer uses tools. `forced`: it is one call, which a grammar holds to a tool's schema. */
 export interface ToolUse {
@@ -33,6 +34,20 @@ export interface ToolUse {
   readonly tools?: readonly unknown[];
   /** Where the template has none: what the model is told. */
   readonly instruction?: ChatMessage;
+}
+
+/** The prompt of a chat, which says what may be called. */
+export function chatPrompt(messages: readonly ChatMessage[], toolUse: ToolUse | undefined): PromptSource {
+  const told = toolUse?.instruction === undefined ? messages : [toolUse.instruction, ...messages];
+  return { kind: 'chat', messages: told, ...(toolUse?.tools === undefined ? {} : { tools: toolUse.tools }) };
+}
+
+/** The one grammar of an answer. @throws invalid_request when it would have to be a call and something else */
+export function answerGrammar(grammar: string, toolUse: ToolUse | undefined): string {
+  if (grammar !== '' && toolUse?.mode === 'forced') {
+    throw new TercetError('invalid_request', { param: 'response_format', reason: 'the answer is a tool call' });
+  }
+  return toolUse?.grammar || grammar;
 }
 
 /** @returns undefined when no tool may be called. @throws invalid_request for a tool that is not there */
@@ -51,6 +66,14 @@ export function toolUseOf(body: ToolBody, template: Pick<ChatTemplate, 'takesToo
   return { mode: 'forced', grammar: JSON.stringify(callSchema(allowed)), ...told };
 }
 
+/** Parts of one index make one call; the first has its id and name. */
+export interface CallPart {
+  readonly index: number;
+  readonly id?: string;
+  readonly name?: string;
+  readonly arguments: string;
+}
+
 /** The text of one answer, with the calls in it told apart. */
 export class ToolAnswer {
   readonly #parser: ToolCallParser;
@@ -64,38 +87,49 @@ export class ToolAnswer {
     return this.#parser.callCount > 0;
   }
 
+  /** What is certain after this piece of text: words, and parts of calls. */
+  take(text: string, isLast: boolean): { readonly text: string; readonly calls: readonly CallPart[] } {
+    const events = [...this.#parser.push(text), ...(isLast ? this.#parser.end() : [])];
+    return {
+      text: events.map((event) => (event.kind === 'text' ? event.text : '')).join(''),
+      calls: events.flatMap((event) => this.#partOf(event)),
+    };
+  }
+
   /** The `delta` of a chunk for this piece of text; `undefined` when nothing is certain yet. */
   delta(text: string, isLast: boolean): object | undefined {
-    const events = [...this.#parser.push(text), ...(isLast ? this.#parser.end() : [])];
-    if (events.length === 0) return undefined;
-    const content = events.map((event) => (event.kind === 'text' ? event.text : '')).join('');
-    const calls = events.flatMap((event) => this.#callDelta(event));
-    return { ...(content === '' ? {} : { content }), ...(calls.length === 0 ? {} : { tool_calls: calls }) };
+    const { text: content, calls } = this.take(text, isLast);
+    if (content === '' && calls.length === 0) return undefined;
+    const tool_calls = calls.map((call) => {
+      if (call.name === undefined) return { index: call.index, function: { arguments: call.arguments } };
+      const { index, id, name } = call;
+      return { index, id, type: 'function', function: { name, arguments: call.arguments } };
+    });
+    return { ...(content === '' ? {} : { content }), ...(calls.length === 0 ? {} : { tool_calls }) };
   }
 
   /** The `message` of a whole answer. */
   message(text: string): object {
-    const calls: { id: string; type: string; function: { name: string; arguments: string } }[] = [];
-    let content = '';
-    for (const event of [...this.#parser.push(text), ...this.#parser.end()]) {
-      if (event.kind === 'text') content += event.text;
-      else if (event.kind === 'call') calls.push(this.#call(event.index, event.name));
-      else (calls[event.index] as (typeof calls)[number]).function.arguments += event.text;
+    const calls: { id: string | undefined; type: string; function: { name: string; arguments: string } }[] = [];
+    const { text: content, calls: parts } = this.take(text, true);
+    for (const { index, id, name, arguments: json } of parts) {
+      calls[index] ??= { id, type: 'function', function: { name: name ?? '', arguments: '' } };
+      calls[index].function.arguments += json;
     }
     const said = content.trim() === '' && calls.length > 0 ? null : content;
     return { role: 'assistant', content: said, refusal: null, ...(calls.length === 0 ? {} : { tool_calls: calls }) };
   }
 
-  #callDelta(event: ToolEvent): object[] {
+  #partOf(event: ToolEvent): CallPart[] {
     if (event.kind === 'text') return [];
     const { index } = event;
-    if (event.kind === 'call') return [{ index, ...this.#call(index, event.name) }];
-    return [{ index, function: { arguments: event.text } }];
+    if (event.kind === 'call') return [{ index, id: this.#idOf(index), name: event.name, arguments: '' }];
+    return [{ index, arguments: event.text }];
   }
 
-  #call(index: number, name: string) {
+  #idOf(index: number): string {
     this.#ids[index] ??= `call_${randomUUID()}`;
-    return { id: this.#ids[index], type: 'function', function: { name, arguments: '' } };
+    return this.#ids[index];
   }
 }
 
