@@ -1,7 +1,13 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from '@jest/globals';
+import { DeviceArbiter, DeviceArbiterServer } from '@tercet/device-arbiter';
 import { type DecodeTask, greedySampling, type KvExport, type PrefillTask } from '@tercet/engine';
 import { EngineThread } from '@tercet/engine-thread';
+import { systemClock } from '@tercet/telemetry';
 import { SharedMemory } from '@tercet/tensor-plane';
 import { StageConfig } from './config.js';
 
@@ -66,6 +72,20 @@ describe('an engine on its own thread', () => {
     expect(engine.load()).toMatchObject({ waiting: 0, running: 0, kvBlocksUsed: 0 });
   });
 
+  test.each(['prefill', 'decode'])('a %s process that starts waits for cores before it computes', async (role) => {
+    const folder = mkdtempSync(join(tmpdir(), 'tercet-cores-'));
+    const arbiterSocket = join(folder, 'cores.sock');
+    await using server = await DeviceArbiterServer.open({ socketPath: arbiterSocket, cores: 1, clock: systemClock });
+    using other = await DeviceArbiter.connect(arbiterSocket);
+    const grant = await other.acquire({ threadsMax: 1 }, never);
+    const opening = open({ role, arbiterSocket });
+    while (server.waitingCount === 0) await Promise.race([opening.then(refuseEarly), sleep(5)]);
+    grant.release();
+    await using engine = await opening;
+    expect(await generate(engine, promptOf(40))).toHaveLength(9);
+    rmSync(folder, { recursive: true });
+  });
+
   test('an error keeps its code on the way', async () => {
     await using engine = await open();
     await expect(generate(engine, promptOf(5000))).rejects.toMatchObject({ code: 'prompt_too_long' });
@@ -89,6 +109,10 @@ describe('an engine on its own thread', () => {
     });
   });
 });
+
+function refuseEarly(): never {
+  throw new Error('the engine computed without cores');
+}
 
 async function open(more: object = {}): Promise<EngineThread> {
   const path = fileURLToPath(new URL('../../../models/tiny/tercet-tiny.gguf', import.meta.url));

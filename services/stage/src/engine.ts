@@ -23,7 +23,9 @@ export async function openEngine(config: StageConfig, allocateArena: AllocateAre
     isThreadOurs: true,
     allocateArena,
   });
-  await warmUp(backend, config.role, threads);
+  const grant = (await arbiter?.acquire({ threadsMax: threads }, never)) ?? { threads, release: () => undefined };
+  await warmUp(backend, config.role, grant.threads);
+  grant.release();
   const tokenizer = tokenizerOf(backend.gguf);
   const { endOfTextTokenIds } = tokenizer;
   return EmbeddedEngine.open({
@@ -41,6 +43,7 @@ export async function openEngine(config: StageConfig, allocateArena: AllocateAre
   });
 }
 
+const never = new AbortController().signal;
 const warmUpTokens = 64;
 
 /**
@@ -48,7 +51,6 @@ const warmUpTokens = 64;
  * in memory. Rows that it leaves in the first slot are overwritten: no prefix knows of them.
  */
 async function warmUp(backend: Backend, role: StageConfig['role'], threads: number): Promise<void> {
-  const never = new AbortController().signal;
   const { media, embeddingDim, contextTokensMax } = backend.descriptor;
   if (role === 'encode' && media !== undefined) {
     const pixels = new Float32Array(3 * media.tileSize ** 2);

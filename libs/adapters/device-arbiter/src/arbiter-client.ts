@@ -51,13 +51,18 @@ export class DeviceArbiter implements Disposable {
     if (this.#socket === undefined) return { threads: 1, release: () => undefined };
     this.#waiter = Promise.withResolvers();
     this.#state = { kind: 'asked', asked: threadsMax };
-    this.#socket.write(`want ${threadsMax}\n`);
+    // Whoever waits for cores at its start has nothing else that keeps it alive.
+    const socket = this.#socket.ref();
+    socket.write(`want ${threadsMax}\n`);
     const onAbort = () => {
       this.#giveBack('idle');
       this.#waiter?.reject(signal.reason);
     };
     signal.addEventListener('abort', onAbort, { once: true });
-    return this.#waiter.promise.finally(() => signal.removeEventListener('abort', onAbort));
+    return this.#waiter.promise.finally(() => {
+      socket.unref();
+      signal.removeEventListener('abort', onAbort);
+    });
   }
 
   [Symbol.dispose](): void {

@@ -48,6 +48,11 @@ export class DeviceArbiterServer implements AsyncDisposable {
     return this.#shares.heldCores;
   }
 
+  /** Processes that asked and have no cores yet. */
+  get waitingCount(): number {
+    return this.#shares.waitingCount;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const socket of this.#sockets) socket.destroy();
     await new Promise((resolve) => this.#server.close(resolve));
