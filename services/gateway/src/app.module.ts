@@ -1,5 +1,6 @@
 import { createServer, type Server } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
+import { CertificateFiles } from '@tercet/certificates';
 import { TercetError, toTercetError } from '@tercet/contracts';
 import { GrpcServer } from '@tercet/grpc';
 import { SqliteKeyStore } from '@tercet/key-store';
@@ -27,6 +28,7 @@ import { gatewayService } from './rpc.js';
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
 export const METRICS = Symbol('metrics');
+export const CERTIFICATES = Symbol('certificates');
 export const KEYS = Symbol('keys');
 export const ACCESS = Symbol('access');
 export const MODELS = Symbol('models');
@@ -44,6 +46,13 @@ export const GRPC_SERVER = Symbol('grpc server');
     { provide: LOG, useFactory: () => openLog({ service: 'gateway' }) },
     { provide: METRICS, useFactory: () => new GatewayMetrics() },
     {
+      provide: CERTIFICATES,
+      inject: [CONFIG, LOG],
+      useFactory: ({ tls }: GatewayConfig, log: Log) =>
+        tls &&
+        new CertificateFiles(tls, { ...tls, onBadChange: (error) => log.error('certificates.not_renewed', { error }) }),
+    },
+    {
       provide: KEYS,
       inject: [CONFIG, LOG],
       useFactory: ({ keys }: GatewayConfig, log: Log) => openKeys(keys, log),
@@ -60,9 +69,12 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: PODS,
-      inject: [CONFIG, LOG],
-      useFactory: ({ workers, workerPollMs }: GatewayConfig, log: Log) =>
-        new PodTable({ endpoints: workers, pollMs: workerPollMs, clock: systemClock, log }),
+      inject: [CONFIG, CERTIFICATES, LOG],
+      useFactory: (config: GatewayConfig, certificates: CertificateFiles | undefined, log: Log) => {
+        const { workers: endpoints, workerPollMs: pollMs } = config;
+        const tls = certificates && { ...config.tls, certificates };
+        return new PodTable({ endpoints, pollMs, tls, clock: systemClock, log });
+      },
     },
     {
       provide: ADMISSION,

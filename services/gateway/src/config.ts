@@ -19,6 +19,18 @@ export const GatewayConfig = z
     grpcEndpoint: z.string().default('127.0.0.1:8081'),
     /** gRPC endpoints of the stage processes. */
     workers: z.array(z.string().min(1)).default([]),
+    /** Mutual TLS with the stages; those behind Unix sockets need none. */
+    tls: z
+      .strictObject({
+        ca: z.string().min(1),
+        cert: z.string().min(1),
+        key: z.string().min(1),
+        /** Name that the certificates of stages must have, where it is not the host of their endpoint. */
+        serverName: z.string().min(1).exactOptional(),
+        /** How often the files are looked at. */
+        refreshMs: z.int().min(100).default(10_000),
+      })
+      .exactOptional(),
     workerPollMs: z.int().min(100).default(1000),
     /** API keys. Without a path there are none, and everybody may do everything. */
     keys: z

@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { CertificateFiles } from '@tercet/certificates';
 import { EngineThread } from '@tercet/engine-thread';
 import { GrpcServer } from '@tercet/grpc';
 import { openTileCutter, type TileCutter } from '@tercet/image';
@@ -13,6 +14,7 @@ import { WorkerControl } from './worker-control.js';
 
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
+export const CERTIFICATES = Symbol('certificates');
 export const MEMORY = Symbol('memory');
 export const ENGINE = Symbol('engine');
 export const TENSORS = Symbol('tensors');
@@ -27,6 +29,13 @@ export const SERVER = Symbol('server');
       provide: LOG,
       inject: [CONFIG],
       useFactory: ({ podId }: StageConfig) => openLog({ service: 'stage', podId, pid: process.pid }),
+    },
+    {
+      provide: CERTIFICATES,
+      inject: [CONFIG, LOG],
+      useFactory: ({ tls }: StageConfig, log: Log) =>
+        tls &&
+        new CertificateFiles(tls, { ...tls, onBadChange: (error) => log.error('certificates.not_renewed', { error }) }),
     },
     { provide: MEMORY, useFactory: () => SharedMemory.open() },
     {
@@ -48,10 +57,15 @@ export const SERVER = Symbol('server');
     },
     {
       provide: TENSORS,
-      inject: [CONFIG, MEMORY],
-      useFactory: ({ tensors, generation, leases }: StageConfig, memory: SharedMemory) =>
+      inject: [CONFIG, MEMORY, CERTIFICATES],
+      useFactory: (
+        { tensors, generation, leases, tls }: StageConfig,
+        memory: SharedMemory,
+        certificates: CertificateFiles | undefined,
+      ) =>
         TensorPlane.open({
           listen: tensors,
+          tls: tls && certificates && { ...tls, certificates },
           generation: BigInt(generation),
           clock: systemClock,
           memory,
@@ -78,17 +92,20 @@ export const SERVER = Symbol('server');
     },
     {
       provide: SERVER,
-      inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, LOG],
-      useFactory: (config: StageConfig, ...parts: [RoleHost<Stage>, EngineThread, TensorPlane, Log]) => {
-        const [host, engine, { endpoint: tensorEndpoint }, log] = parts;
-        const { podId, grpcEndpoint } = config;
+      inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, CERTIFICATES, LOG],
+      useFactory: (config: StageConfig, ...parts: ServerParts) => {
+        const [host, engine, { endpoint: tensorEndpoint }, certificates, log] = parts;
+        const { podId, grpcEndpoint, tls } = config;
         const control = new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, log });
-        return GrpcServer.open(grpcEndpoint, servicesOf(host, control));
+        const options = certificates && { tls: { certificates }, peers: tls?.callers };
+        return GrpcServer.open(grpcEndpoint, servicesOf(host, control, tls?.controllers), options);
       },
     },
   ],
 })
 export class AppModule {}
+
+type ServerParts = [RoleHost<Stage>, EngineThread, TensorPlane, CertificateFiles | undefined, Log];
 
 /** The module of a process with this configuration. */
 export function appModule(config: StageConfig): DynamicModule {

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import type { CertificateFiles } from '@tercet/certificates';
 import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError, wire } from '@tercet/contracts';
 import type { EngineThread } from '@tercet/engine-thread';
@@ -9,7 +10,7 @@ import type { TileCutter } from '@tercet/image';
 import type { RoleHost } from '@tercet/stage';
 import { type Log, openLog } from '@tercet/telemetry';
 import type { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
-import { appModule, ENGINE, IMAGES, LOG, MEMORY, ROLE_HOST, SERVER, TENSORS } from './app.module.js';
+import { appModule, CERTIFICATES, ENGINE, IMAGES, LOG, MEMORY, ROLE_HOST, SERVER, TENSORS } from './app.module.js';
 import { readConfig, type StageConfig } from './config.js';
 import type { Stage } from './stages.js';
 
@@ -49,5 +50,6 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfi
   await app.get<EngineThread>(ENGINE).close(AbortSignal.abort());
   await app.get<TensorPlane>(TENSORS).close();
   await app.get<TileCutter>(IMAGES)[Symbol.asyncDispose]();
+  app.get<CertificateFiles | undefined>(CERTIFICATES)?.[Symbol.dispose]();
   app.get<SharedMemory>(MEMORY).close();
 }

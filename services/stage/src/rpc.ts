@@ -1,11 +1,22 @@
 import { TercetError, wire } from '@tercet/contracts';
-import { type MountedService, service } from '@tercet/grpc';
+import { type Metadata, type MountedService, peerNames, requirePeer, service } from '@tercet/grpc';
 import { DecodeStage, EncodeStage, PrefillStage, type RoleHost } from '@tercet/stage';
 import type { Stage } from './stages.js';
 import type { WorkerControl } from './worker-control.js';
 
-/** Every call that this process answers. A stage's calls pass role and epoch before they begin. */
-export function servicesOf(host: RoleHost<Stage>, control: WorkerControl): MountedService[] {
+/**
+ * Every call that this process answers. A stage's calls pass role and epoch before they begin.
+ * @param controllers names of the peers that may change the role; absent: all that may call
+ */
+export function servicesOf(
+  host: RoleHost<Stage>,
+  control: WorkerControl,
+  controllers?: readonly string[],
+): MountedService[] {
+  const actorOf = (metadata: Metadata) => {
+    if (controllers !== undefined) requirePeer(metadata, controllers);
+    return peerNames(metadata).join(' ') || 'a peer without a certificate';
+  };
   return [
     service(
       wire.EncodeDefinition,
@@ -27,8 +38,8 @@ export function servicesOf(host: RoleHost<Stage>, control: WorkerControl): Mount
     ),
     service(wire.WorkerDefinition, {
       getStatus: async () => control.status(),
-      setRole: (request) => control.setRole(request),
-      drain: (request) => control.drain(request),
+      setRole: async (request, { metadata }) => control.setRole(request, actorOf(metadata)),
+      drain: async (request, { metadata }) => control.drain(request, actorOf(metadata)),
       watchLoad: (request, { signal }) => control.watchLoad(request, signal),
     }),
   ];
