@@ -1,6 +1,7 @@
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { CertificateSet, Certificates } from '@tercet/base';
 
 export interface IssuedFiles {
   readonly ca: string;
@@ -43,3 +44,27 @@ export class CertificateAuthority {
 }
 
 const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
+
+/** Certificates in memory that a test renews. */
+export class RenewedCertificates implements Certificates {
+  current: CertificateSet;
+  readonly #listeners = new Set<(certificates: CertificateSet) => void>();
+
+  constructor(files: IssuedFiles) {
+    this.current = setOf(files);
+  }
+
+  onChange(listener: (certificates: CertificateSet) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  renew(files: IssuedFiles): void {
+    this.current = setOf(files);
+    for (const listener of this.#listeners) listener(this.current);
+  }
+}
+
+function setOf({ ca, cert, key }: IssuedFiles): CertificateSet {
+  return { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) };
+}

@@ -1,39 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import type { CertificateSet, Certificates } from '@tercet/base';
 import { wire } from '@tercet/contracts';
-import { CertificateAuthority, type IssuedFiles, needs } from '@tercet/testing';
+import { CertificateAuthority, type IssuedFiles, needs, RenewedCertificates } from '@tercet/testing';
 import { Metadata } from 'nice-grpc-common';
 import { GrpcChannel, GrpcServer, type GrpcServerOptions, type GrpcTls, peerNames, service } from './index.js';
 
 const openssl = needs('openssl');
-
-/** Certificates in memory that a test renews. */
-class RenewedCertificates implements Certificates {
-  current: CertificateSet;
-  readonly #listeners = new Set<(certificates: CertificateSet) => void>();
-
-  constructor(files: IssuedFiles) {
-    this.current = setOf(files);
-  }
-
-  onChange(listener: (certificates: CertificateSet) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
-  renew(files: IssuedFiles): void {
-    this.current = setOf(files);
-    for (const listener of this.#listeners) listener(this.current);
-  }
-}
-
-function setOf({ ca, cert, key }: IssuedFiles): CertificateSet {
-  return { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) };
-}
 
 if (openssl !== undefined) {
   let folder: string;

@@ -1,39 +1,15 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
-import { type CertificateSet, type Certificates, ManualClock, Prng } from '@tercet/base';
+import { ManualClock, Prng } from '@tercet/base';
 import { wire } from '@tercet/contracts';
-import { CertificateAuthority, type IssuedFiles, needs } from '@tercet/testing';
+import { CertificateAuthority, type IssuedFiles, needs, RenewedCertificates } from '@tercet/testing';
 import { TensorPlane, type TensorTls } from './index.js';
 
 const openssl = needs('openssl');
 const never = new AbortController().signal;
-
-/** Certificates in memory that a test renews. */
-class RenewedCertificates implements Certificates {
-  current: CertificateSet;
-  readonly #listeners = new Set<(certificates: CertificateSet) => void>();
-
-  constructor(files: IssuedFiles) {
-    this.current = setOf(files);
-  }
-
-  onChange(listener: (certificates: CertificateSet) => void): () => void {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
-  renew(files: IssuedFiles): void {
-    this.current = setOf(files);
-    for (const listener of this.#listeners) listener(this.current);
-  }
-}
-
-function setOf({ ca, cert, key }: IssuedFiles): CertificateSet {
-  return { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) };
-}
 
 if (openssl !== undefined) {
   let folder: string;
