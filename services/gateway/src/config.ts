@@ -62,7 +62,7 @@ export const GatewayConfig = z
         /** Of one tenant, when all room is taken. Anonymous requests never wait. */
         waitingMax: z.int().min(0).default(32),
         waitMsMax: z.int().min(1).default(10_000),
-        /** A class of priority that was passed over for this long, the lowest for twice as long, gets one request in. */
+        /** A class of priority that was passed over for so long, the lowest for twice as long, gets one request in. */
         agingMs: z.int().min(1).default(2000),
         timeoutMs: z.int().min(100).default(300_000),
         attemptsMax: z.int().min(1).default(4),

@@ -33,7 +33,7 @@ export const StageConfig = z
         callers: z.array(z.string().min(1)).min(1).exactOptional(),
         /** Of these, who may change roles. */
         controllers: z.array(z.string().min(1)).min(1).exactOptional(),
-        /** Each pod's certificate has the pod's id as a DNS name: tensors are then read by the pod they are for alone. */
+        /** Each pod's certificate has its id as a DNS name: a tensor is then read by the pod that it is for alone. */
         namesPods: z.boolean().default(false),
         /** How often the files are looked at. */
         refreshMs: z.int().min(100).default(10_000),
