@@ -78,13 +78,14 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: ADMISSION,
-      inject: [CONFIG, KEYS],
-      useFactory: ({ requests }: GatewayConfig, keys: KeyRing | undefined) =>
+      inject: [CONFIG, KEYS, METRICS],
+      useFactory: ({ requests }: GatewayConfig, keys: KeyRing | undefined, metrics: GatewayMetrics) =>
         new Admission({
           limits: { ...requests, tenantsMax: 10_000 },
           waitMsMax: requests.waitMsMax,
           limitsOf: (tenant) => keys?.limitsOf(tenant) ?? unlimited,
           clock: systemClock,
+          onChange: (counts) => metrics.admitted(counts),
         }),
     },
     {

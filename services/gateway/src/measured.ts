@@ -10,7 +10,6 @@ export function measuredEmbeddings<Pod>(embeddings: Embeddings<Pod>, metrics: Ga
   return async (request, signal) => {
     const { model, inputs } = request;
     let outcome = 'cancelled';
-    metrics.began();
     try {
       const vectors = await embeddings.run(request, signal);
       outcome = 'ok';
@@ -30,7 +29,6 @@ export function measured<Pod>(pipeline: Pipeline<Pod>, metrics: GatewayMetrics):
   return async function* generate(request, signal) {
     const { name } = request.model;
     let outcome = 'cancelled';
-    metrics.began();
     try {
       for await (const event of pipeline.run(request, signal)) {
         if (event.kind === 'finished') {

@@ -16,7 +16,9 @@ const golden = `# HELP tercet_requests_total Requests by how they ended.
 # HELP tercet_tpot_seconds Time per output token after the first.
 # TYPE tercet_tpot_seconds histogram
 # HELP tercet_requests_running Requests that run now.
-# TYPE tercet_requests_running gauge`;
+# TYPE tercet_requests_running gauge
+# HELP tercet_requests_waiting Requests that wait for room to run.
+# TYPE tercet_requests_waiting gauge`;
 
 const parts = { queueMs: 1, mediaFetchMs: 2, encodeMs: 3, mediaTransferMs: 4, prefillQueueMs: 5, prefillMs: 85 };
 const timeline = {
@@ -42,15 +44,15 @@ test('names, types and helps of the metrics are those that dashboards know', asy
 
 test('a request leaves its tokens, its parts and how it ended', async () => {
   const metrics = new GatewayMetrics();
-  metrics.began();
+  metrics.admitted({ running: 1, waiting: 2 });
   const usage = { promptTokens: 20, completionTokens: 3, cachedTokens: 16, mediaTokens: 16 };
   metrics.finished('m', { kind: 'finished', reason: 'stop', text: '', usage, timeline });
   metrics.ended('m', 'ok');
-  metrics.began();
   const text = await metrics.registry.metrics();
   for (const line of [
     'tercet_requests_total{model="m",outcome="ok"} 1',
     'tercet_requests_running 1',
+    'tercet_requests_waiting 2',
     'tercet_tokens_total{model="m",kind="prompt"} 20',
     'tercet_tokens_total{model="m",kind="cached"} 16',
     'tercet_replans_total{model="m"} 2',

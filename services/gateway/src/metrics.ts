@@ -35,14 +35,20 @@ export class GatewayMetrics {
     help: 'Requests that run now.',
     registers: [this.registry],
   });
+  readonly #waiting = new Gauge({
+    name: 'tercet_requests_waiting',
+    help: 'Requests that wait for room to run.',
+    registers: [this.registry],
+  });
 
-  began(): void {
-    this.#running.inc();
+  /** How many requests run and wait, after a change. */
+  admitted({ running, waiting }: { readonly running: number; readonly waiting: number }): void {
+    this.#running.set(running);
+    this.#waiting.set(waiting);
   }
 
   /** @param outcome `ok`, or the error code */
   ended(model: string, outcome: string): void {
-    this.#running.dec();
     this.#requests.inc({ model, outcome });
   }
 
