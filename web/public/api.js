@@ -8,22 +8,29 @@ export class ApiError extends Error {
   }
 }
 
-/** The models that one can talk to. */
+const keyName = 'tercet.apiKey';
+
+/** The models that one can talk to. Asks for an API key where the server wants one. */
 export async function listModels() {
-  const response = await fetch('/v1/models');
+  let response = await call('/v1/models');
+  if (response.status === 401) {
+    const key = window.prompt('This server wants an API key. It is kept until this tab closes.', '');
+    if (key) sessionStorage.setItem(keyName, key.trim());
+    response = await call('/v1/models');
+  }
   if (!response.ok) throw await errorOf(response);
   return (await response.json()).data.filter(({ tercet }) => tercet?.kind !== 'embedding');
 }
 
 export async function listPods() {
-  const response = await fetch('/tercet/pods');
+  const response = await call('/tercet/pods');
   if (!response.ok) throw await errorOf(response);
   return (await response.json()).pods;
 }
 
 /** Chunks of a streamed answer, parsed; ends when the server says so, throws ApiError for an error event. */
 export async function* streamChat(body, signal) {
-  const response = await fetch('/v1/chat/completions', {
+  const response = await call('/v1/chat/completions', {
     method: 'POST',
     headers: { 'Content-Type': 'application/json' },
     body: JSON.stringify({ ...body, stream: true, stream_options: { include_usage: true } }),
@@ -36,6 +43,13 @@ export async function* streamChat(body, signal) {
     if (chunk.error) throw new ApiError(chunk.error.message, chunk.error.code);
     yield chunk;
   }
+}
+
+/** With the API key of this tab, where it has one. */
+function call(path, init = {}) {
+  const key = sessionStorage.getItem(keyName);
+  const headers = key === null ? init.headers : { ...init.headers, Authorization: `Bearer ${key}` };
+  return fetch(path, { ...init, headers });
 }
 
 /** Data of server-sent events. https://html.spec.whatwg.org/#event-stream-interpretation */

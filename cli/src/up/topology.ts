@@ -52,7 +52,7 @@ export function usableCores(): number {
 }
 
 /** Where a system keeps its files. */
-export interface SystemPlaces {
+export interface SystemFiles {
   /** Folder of the sockets. */
   readonly sockets: string;
   /** Key store. */
@@ -60,8 +60,8 @@ export interface SystemPlaces {
 }
 
 /** Every process of a system on one machine. */
-export function planSystem(options: UpOptions, models: readonly ModelPaths[], places: SystemPlaces): SystemPlan {
-  const folder = places.sockets;
+export function planSystem(options: UpOptions, models: readonly ModelPaths[], files: SystemFiles): SystemPlan {
+  const folder = files.sockets;
   const arbiterSocket = join(folder, 'cores.sock');
   const stages = models.flatMap((model, modelIndex) =>
     rolesFor(model).flatMap((role) =>
@@ -80,7 +80,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], pl
       WORKERS: stages.map(({ endpoint }) => endpoint),
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       REQUESTS: { runningMax: options.requests },
-      KEYS: { required: options.requireKeys, path: places.keys },
+      KEYS: { required: options.requireKeys, path: files.keys },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
       TRACING: tracingOf(options),
     }),

@@ -64,6 +64,7 @@ export const errorTable = {
   shutting_down: row('UNAVAILABLE', 503, 'later', 'the system is stopping'),
   // Control.
   epoch_stale: row('FAILED_PRECONDITION', 503, 'replan', 'role or epoch of the pod moved on'),
+  peer_refused: row('PERMISSION_DENIED', 502, 'never', 'the certificate of the peer does not allow that'),
   role_switch_failed: row('ABORTED', 500, 'never', 'the pod did not take the role'),
   pod_unreachable: row('UNAVAILABLE', 502, 'replan', 'the pod does not answer'),
   stage_failed: row('INTERNAL', 502, 'replan', 'a stage failed'),

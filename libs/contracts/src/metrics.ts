@@ -44,6 +44,7 @@ export const metricList = {
   tercet_handover_seconds: gateway.histogram(answerSeconds, 'First to second token.', { model }),
   tercet_tpot_seconds: gateway.histogram(tokenSeconds, 'Time per output token after the first.', { model }),
   tercet_requests_running: gateway.gauge('requests', 'Requests that run now.', {}),
+  tercet_requests_waiting: gateway.gauge('requests', 'Requests that wait for room to run.', {}),
   tercet_requests_running_max: gateway.gauge('requests', 'Requests that may run at a time; one more is refused.', {}),
   tercet_slo_requests_total: gateway.counter('requests', 'Offered requests by whether they met every SLO.', {
     model,

@@ -1,6 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { hostname } from 'node:os';
 import { type DynamicModule, Module } from '@nestjs/common';
+import { CertificateFiles } from '@tercet/certificates';
 import { TercetError, toTercetError } from '@tercet/contracts';
 import { GrpcServer } from '@tercet/grpc';
 import { SqliteKeyStore } from '@tercet/key-store';
@@ -29,6 +30,7 @@ export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
 export const METRICS = Symbol('metrics');
 export const TRACER = Symbol('tracer');
+export const CERTIFICATES = Symbol('certificates');
 export const KEYS = Symbol('keys');
 export const ACCESS = Symbol('access');
 export const MODELS = Symbol('models');
@@ -67,6 +69,13 @@ export const GRPC_SERVER = Symbol('grpc server');
         }),
     },
     {
+      provide: CERTIFICATES,
+      inject: [CONFIG, LOG],
+      useFactory: ({ tls }: GatewayConfig, log: Log) =>
+        tls &&
+        new CertificateFiles(tls, { ...tls, onBadChange: (error) => log.error('certificates.not_renewed', { error }) }),
+    },
+    {
       provide: KEYS,
       inject: [CONFIG, LOG],
       useFactory: ({ keys }: GatewayConfig, log: Log) => openKeys(keys, log),
@@ -83,19 +92,23 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: PODS,
-      inject: [CONFIG, LOG],
-      useFactory: ({ workers, workerPollMs }: GatewayConfig, log: Log) =>
-        new PodTable({ endpoints: workers, pollMs: workerPollMs, clock: systemClock, log }),
+      inject: [CONFIG, CERTIFICATES, LOG],
+      useFactory: (config: GatewayConfig, certificates: CertificateFiles | undefined, log: Log) => {
+        const { workers: endpoints, workerPollMs: pollMs } = config;
+        const tls = certificates && { ...config.tls, certificates };
+        return new PodTable({ endpoints, pollMs, tls, clock: systemClock, log });
+      },
     },
     {
       provide: ADMISSION,
-      inject: [CONFIG, KEYS],
-      useFactory: ({ requests }: GatewayConfig, keys: KeyRing | undefined) =>
+      inject: [CONFIG, KEYS, METRICS],
+      useFactory: ({ requests }: GatewayConfig, keys: KeyRing | undefined, metrics: GatewayMetrics) =>
         new Admission({
           limits: { ...requests, tenantsMax: 10_000 },
           waitMsMax: requests.waitMsMax,
           limitsOf: (tenant) => keys?.limitsOf(tenant) ?? unlimited,
           clock: systemClock,
+          onChange: (counts) => metrics.admitted(counts),
         }),
     },
     {

@@ -20,6 +20,18 @@ export const GatewayConfig = z
     grpcEndpoint: z.string().default('127.0.0.1:8081'),
     /** gRPC endpoints of the stage processes. */
     workers: z.array(z.string().min(1)).default([]),
+    /** Mutual TLS with the stages; those behind Unix sockets need none. */
+    tls: z
+      .strictObject({
+        ca: z.string().min(1),
+        cert: z.string().min(1),
+        key: z.string().min(1),
+        /** Name that the certificates of stages must have, where it is not the host of their endpoint. */
+        serverName: z.string().min(1).exactOptional(),
+        /** How often the files are looked at. */
+        refreshMs: z.int().min(100).default(10_000),
+      })
+      .exactOptional(),
     workerPollMs: z.int().min(100).default(1000),
     /** API keys. Without a path there are none, and everybody may do everything. */
     keys: z
@@ -51,7 +63,7 @@ export const GatewayConfig = z
         /** Of one tenant, when all room is taken. Anonymous requests never wait. */
         waitingMax: z.int().min(0).default(32),
         waitMsMax: z.int().min(1).default(10_000),
-        /** A class of priority that was passed over for this long, the lowest for twice as long, gets one request in. */
+        /** A class of priority that was passed over for so long, the lowest for twice as long, gets one request in. */
         agingMs: z.int().min(1).default(2000),
         timeoutMs: z.int().min(100).default(300_000),
         attemptsMax: z.int().min(1).default(4),

@@ -3,12 +3,23 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import type { CertificateFiles } from '@tercet/certificates';
 import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog, type Tracer } from '@tercet/telemetry';
 import type { KeyRing } from './access/key-ring.js';
-import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, KEYS, LOG, PODS, TRACER } from './app.module.js';
+import {
+  ADMISSION,
+  appModule,
+  CERTIFICATES,
+  GRPC_SERVER,
+  HTTP_SERVER,
+  KEYS,
+  LOG,
+  PODS,
+  TRACER,
+} from './app.module.js';
 import { readConfig } from './config.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
@@ -50,6 +61,7 @@ async function stop(app: INestApplicationContext): Promise<void> {
   server.closeAllConnections();
   await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));
   app.get<PodTable>(PODS)[Symbol.dispose]();
+  app.get<CertificateFiles | undefined>(CERTIFICATES)?.[Symbol.dispose]();
   await app.get<KeyRing | undefined>(KEYS)?.[Symbol.asyncDispose]();
   await app.get<Tracer>(TRACER).close();
 }

@@ -74,7 +74,6 @@ function begin(
 ): Begun {
   const startMs = clock.nowMs();
   const span = tracer.begin({ requestId, traceparent, startMs });
-  metrics.began();
   const end = (outcome: string, attributes: SpanAttributes = {}) => {
     metrics.ended(model, outcome);
     const failure = outcome === 'ok' ? {} : { error: outcome };

@@ -26,14 +26,14 @@ async function linesOf(metrics: GatewayMetrics): Promise<string[]> {
 
 test('a request leaves its tokens, its parts and how it ended', async () => {
   const metrics = open();
-  metrics.began();
   metrics.finished('m', finished);
   metrics.ended('m', 'ok');
-  metrics.began();
+  metrics.admitted({ running: 1, waiting: 2 });
   expect(await linesOf(metrics)).toEqual(
     expect.arrayContaining([
       'tercet_requests_total{model="m",outcome="ok"} 1',
       'tercet_requests_running 1',
+      'tercet_requests_waiting 2',
       'tercet_requests_running_max 8',
       'tercet_tokens_total{model="m",kind="prompt"} 20',
       'tercet_tokens_total{model="m",kind="cached"} 16',
@@ -70,7 +70,6 @@ describe('who met the SLO', () => {
     { outcome: 'cancelled', counts: false },
   ])('a request that ended with $outcome counts: $counts', async ({ outcome, counts }) => {
     const metrics = open();
-    metrics.began();
     metrics.ended('m', outcome);
     const missed = (await linesOf(metrics)).filter((line) => line.includes('result="missed"} 1'));
     expect(missed.length).toBe(counts ? 1 : 0);

@@ -20,11 +20,10 @@ export interface GatewayMetricsOptions {
 export class GatewayMetrics implements Exposition {
   readonly #metrics = new ServiceMetrics('gateway');
   readonly #slo: Slo;
-  #running = 0;
 
   constructor({ slo, runningMax }: GatewayMetricsOptions) {
     this.#slo = slo;
-    this.#metrics.set('tercet_requests_running', {}, 0);
+    this.admitted({ running: 0, waiting: 0 });
     this.#metrics.set('tercet_requests_running_max', {}, runningMax);
     this.#metrics.set('tercet_slo_seconds', { objective: 'ttft' }, slo.ttftMs / 1000);
     this.#metrics.set('tercet_slo_seconds', { objective: 'tpot' }, slo.tpotMs / 1000);
@@ -39,13 +38,14 @@ export class GatewayMetrics implements Exposition {
     return this.#metrics.text();
   }
 
-  began(): void {
-    this.#metrics.set('tercet_requests_running', {}, ++this.#running);
+  /** How many requests run and wait, after a change. */
+  admitted({ running, waiting }: { readonly running: number; readonly waiting: number }): void {
+    this.#metrics.set('tercet_requests_running', {}, running);
+    this.#metrics.set('tercet_requests_waiting', {}, waiting);
   }
 
   /** @param outcome `ok`, or the error code */
   ended(model: string, outcome: string): void {
-    this.#metrics.set('tercet_requests_running', {}, --this.#running);
     this.#metrics.count('tercet_requests_total', { model, outcome });
     if (isErrorCode(outcome) && isOurs(outcome)) this.#offered(model, false);
   }

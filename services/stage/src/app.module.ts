@@ -1,4 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
+import { CertificateFiles } from '@tercet/certificates';
 import { EngineThread } from '@tercet/engine-thread';
 import { GrpcServer } from '@tercet/grpc';
 import { openTileCutter, type TileCutter } from '@tercet/image';
@@ -23,6 +24,7 @@ import { WorkerControl } from './worker-control.js';
 
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
+export const CERTIFICATES = Symbol('certificates');
 export const MEMORY = Symbol('memory');
 export const ENGINE = Symbol('engine');
 export const TENSORS = Symbol('tensors');
@@ -40,6 +42,13 @@ export const SERVER = Symbol('server');
       provide: LOG,
       inject: [CONFIG],
       useFactory: ({ podId }: StageConfig) => openLog({ service: 'stage', podId, pid: process.pid }),
+    },
+    {
+      provide: CERTIFICATES,
+      inject: [CONFIG, LOG],
+      useFactory: ({ tls }: StageConfig, log: Log) =>
+        tls &&
+        new CertificateFiles(tls, { ...tls, onBadChange: (error) => log.error('certificates.not_renewed', { error }) }),
     },
     { provide: MEMORY, useFactory: () => SharedMemory.open() },
     {
@@ -61,10 +70,15 @@ export const SERVER = Symbol('server');
     },
     {
       provide: TENSORS,
-      inject: [CONFIG, MEMORY],
-      useFactory: ({ tensors, generation, leases }: StageConfig, memory: SharedMemory) =>
+      inject: [CONFIG, MEMORY, CERTIFICATES],
+      useFactory: (
+        { tensors, generation, leases, tls }: StageConfig,
+        memory: SharedMemory,
+        certificates: CertificateFiles | undefined,
+      ) =>
         TensorPlane.open({
           listen: tensors,
+          tls: tls && certificates && { ...tls, certificates },
           generation: BigInt(generation),
           clock: systemClock,
           memory,
@@ -116,20 +130,30 @@ export const SERVER = Symbol('server');
     },
     {
       provide: SERVER,
-      inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, METRICS, TRACER, LOG],
+      inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, METRICS, TRACER, CERTIFICATES, LOG],
       useFactory: (config: StageConfig, ...parts: ServerParts) => {
-        const [host, engine, { endpoint: tensorEndpoint }, metrics, tracer, log] = parts;
-        const { podId, grpcEndpoint } = config;
+        const [host, engine, { endpoint: tensorEndpoint }, metrics, tracer, certificates, log] = parts;
+        const { podId, grpcEndpoint, tls } = config;
         const control = new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, metrics, log });
         const calls = new MeasuredCalls({ metrics, tracer, clock: systemClock });
-        return GrpcServer.open(grpcEndpoint, servicesOf({ host, control, calls }));
+        const options = certificates && { tls: { certificates }, peers: tls?.callers };
+        const services = servicesOf({ host, control, calls, controllers: tls?.controllers });
+        return GrpcServer.open(grpcEndpoint, services, options);
       },
     },
   ],
 })
 export class AppModule {}
 
-type ServerParts = [RoleHost<Stage>, EngineThread, TensorPlane, ServiceMetrics<'stage'>, Tracer, Log];
+type ServerParts = [
+  RoleHost<Stage>,
+  EngineThread,
+  TensorPlane,
+  ServiceMetrics<'stage'>,
+  Tracer,
+  CertificateFiles | undefined,
+  Log,
+];
 
 /** The module of a process with this configuration. */
 export function appModule(config: StageConfig): DynamicModule {

@@ -22,6 +22,24 @@ export const StageConfig = z
     /** `unix:/path` or `host:port`. */
     grpcEndpoint: z.string().min(1),
     tensors: Listen,
+    /** Mutual TLS with every process on another machine, for calls and tensors; Unix sockets need none. */
+    tls: z
+      .strictObject({
+        ca: z.string().min(1),
+        cert: z.string().min(1),
+        key: z.string().min(1),
+        /** Name that the certificates of other stages must have, where it is not the host of their endpoint. */
+        serverName: z.string().min(1).exactOptional(),
+        /** Names of those who may call: gateways and controllers. */
+        callers: z.array(z.string().min(1)).min(1).exactOptional(),
+        /** Of these, who may change roles. */
+        controllers: z.array(z.string().min(1)).min(1).exactOptional(),
+        /** Each pod's certificate has its id as a DNS name: a tensor is then read by the pod that it is for alone. */
+        namesPods: z.boolean().default(false),
+        /** How often the files are looked at. */
+        refreshMs: z.int().min(100).default(10_000),
+      })
+      .exactOptional(),
     /** Grows with each start of this pod, so that a lease never survives a restart. */
     generation: z.int().min(0).default(0),
     /** Role and epoch that were recorded for this pod; `none` waits for an assignment. */

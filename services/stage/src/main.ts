@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import type { CertificateFiles } from '@tercet/certificates';
 import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError, wire } from '@tercet/contracts';
 import type { EngineThread } from '@tercet/engine-thread';
@@ -11,6 +12,7 @@ import { type Log, type MetricsServer, openLog, type Tracer } from '@tercet/tele
 import type { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import {
   appModule,
+  CERTIFICATES,
   ENGINE,
   IMAGES,
   LOG,
@@ -62,6 +64,7 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfi
   await app.get<EngineThread>(ENGINE).close(AbortSignal.abort());
   await app.get<TensorPlane>(TENSORS).close();
   await app.get<TileCutter>(IMAGES)[Symbol.asyncDispose]();
+  app.get<CertificateFiles | undefined>(CERTIFICATES)?.[Symbol.dispose]();
   app.get<SharedMemory>(MEMORY).close();
   await app.get<MetricsServer | undefined>(METRICS_SERVER)?.[Symbol.asyncDispose]();
   await app.get<Tracer>(TRACER).close();

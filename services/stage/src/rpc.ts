@@ -1,5 +1,5 @@
 import { TercetError, wire } from '@tercet/contracts';
-import { type MountedService, service } from '@tercet/grpc';
+import { type Metadata, type MountedService, peerNames, requirePeer, service } from '@tercet/grpc';
 import { DecodeStage, EncodeStage, PrefillStage, type RoleHost } from '@tercet/stage';
 import type { MeasuredCalls } from './measured-calls.js';
 import type { Stage } from './stages.js';
@@ -9,10 +9,16 @@ export interface StageServices {
   readonly host: RoleHost<Stage>;
   readonly control: WorkerControl;
   readonly calls: MeasuredCalls;
+  /** Names of the peers that may change the role; absent: all that may call. */
+  readonly controllers?: readonly string[] | undefined;
 }
 
 /** Every call that this process answers. A stage's calls pass role and epoch before they begin. */
-export function servicesOf({ host, control, calls }: StageServices): MountedService[] {
+export function servicesOf({ host, control, calls, controllers }: StageServices): MountedService[] {
+  const actorOf = (metadata: Metadata) => {
+    if (controllers !== undefined) requirePeer(metadata, controllers);
+    return peerNames(metadata).join(' ') || 'a peer without a certificate';
+  };
   return [
     service(
       wire.EncodeDefinition,
@@ -43,8 +49,8 @@ export function servicesOf({ host, control, calls }: StageServices): MountedServ
     ),
     service(wire.WorkerDefinition, {
       getStatus: async () => control.status(),
-      setRole: (request) => control.setRole(request),
-      drain: (request) => control.drain(request),
+      setRole: async (request, { metadata }) => control.setRole(request, actorOf(metadata)),
+      drain: async (request, { metadata }) => control.drain(request, actorOf(metadata)),
       watchLoad: (request, { signal }) => control.watchLoad(request, signal),
     }),
   ];

@@ -64,10 +64,11 @@ export class WorkerControl {
     };
   }
 
-  /** @throws epoch_stale, role_switch_failed, invalid_request */
-  async setRole(request: wire.SetRoleRequest): Promise<wire.WorkerStatus> {
+  /** @param actor who asks @throws epoch_stale, role_switch_failed, invalid_request */
+  async setRole(request: wire.SetRoleRequest, actor: string): Promise<wire.WorkerStatus> {
     const { host, log, metrics } = this.#options;
     const before = host.state;
+    log.info('audit.role_asked', { actor, from: wire.Role[before.role], to: wire.Role[request.role] });
     let outcome = 'ok';
     try {
       await host.setRole(request.role, request.expectedEpoch, AbortSignal.timeout(request.drainTimeoutMs));
@@ -90,7 +91,9 @@ export class WorkerControl {
     return this.status();
   }
 
-  async drain(request: wire.DrainRequest): Promise<wire.WorkerStatus> {
+  /** @param actor who asks */
+  async drain(request: wire.DrainRequest, actor: string): Promise<wire.WorkerStatus> {
+    this.#options.log.info('audit.drain_asked', { actor, timeoutMs: request.timeoutMs });
     await this.#options.host.drain(AbortSignal.timeout(request.timeoutMs));
     return this.status();
   }

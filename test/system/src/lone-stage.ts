@@ -1,11 +1,4 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import { environment } from '@tercet/testing';
-
-const startTimeoutMs = 30_000;
-const at = (path: string) => fileURLToPath(new URL(`../../../${path}`, import.meta.url));
+import { at, ServiceProcess } from './service-process.js';
 
 export interface LoneStageOptions {
   readonly podId: string;
@@ -13,51 +6,46 @@ export interface LoneStageOptions {
   readonly folder: string;
   readonly role: 'encode' | 'prefill' | 'decode';
   readonly leases?: { readonly ttlMs: number; readonly quarantineMs: number };
+  /** More variables of its section, over those that it gets anyway. */
+  readonly config?: Readonly<Record<string, unknown>>;
 }
 
-/** A stage process with the tiny model that no gateway knows. */
+/** The tiny model, as services are told of it. */
+export const tinyModel = {
+  name: 'tercet-tiny',
+  path: at('models/tiny/tercet-tiny.gguf'),
+  mmprojPath: at('models/tiny/mmproj-tercet-tiny.gguf'),
+};
+
+/** A stage process with the tiny model that no gateway knows, unless it is told. */
 export class LoneStage implements AsyncDisposable {
   readonly podId: string;
-  readonly #child: ReturnType<typeof spawn>;
+  readonly #process: ServiceProcess;
 
-  private constructor(podId: string, child: ReturnType<typeof spawn>) {
+  private constructor(podId: string, process: ServiceProcess) {
     this.podId = podId;
-    this.#child = child;
+    this.#process = process;
   }
 
-  static async start({ podId, folder, role, leases }: LoneStageOptions): Promise<LoneStage> {
-    const tiny = { path: at('models/tiny/tercet-tiny.gguf'), mmprojPath: at('models/tiny/mmproj-tercet-tiny.gguf') };
-    const config = {
+  static async start({ podId, folder, role, leases, config }: LoneStageOptions): Promise<LoneStage> {
+    const process = await ServiceProcess.start('stage', {
       POD_ID: podId,
       GRPC_ENDPOINT: `unix:${folder}/${podId}.sock`,
-      TENSORS: JSON.stringify({ kind: 'unix', path: `${folder}/${podId}.tensors.sock` }),
+      TENSORS: { kind: 'unix', path: `${folder}/${podId}.tensors.sock` },
       ROLE: role,
-      MODEL: JSON.stringify({ name: 'tercet-tiny', ...tiny }),
-      ...(leases === undefined ? {} : { LEASES: JSON.stringify(leases) }),
-    };
-    const env = Object.fromEntries(Object.entries(config).map(([key, value]) => [`TERCET__STAGE__${key}`, value]));
-    const child = spawn(process.execPath, [at('services/stage/dist/main.js')], {
-      env: { ...environment, ...env },
-      stdio: ['ignore', 'ignore', 'pipe'],
+      MODEL: tinyModel,
+      LEASES: leases,
+      ...config,
     });
-    const timer = setTimeout(() => child.kill('SIGKILL'), startTimeoutMs);
-    const said: string[] = [];
-    const lines = createInterface({ input: child.stderr });
-    for await (const line of lines) {
-      said.push(line);
-      if (line.includes('"stage.ready"')) {
-        clearTimeout(timer);
-        child.stderr.resume();
-        return new LoneStage(podId, child);
-      }
-    }
-    throw new Error(`${podId} did not start: ${said.join('\n')}`);
+    return new LoneStage(podId, process);
+  }
+
+  /** Every line that it logged. */
+  get said(): readonly string[] {
+    return this.#process.said;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#child.exitCode !== null) return;
-    const exited = once(this.#child, 'exit');
-    this.#child.kill('SIGTERM');
-    await exited;
+    await this.#process[Symbol.asyncDispose]();
   }
 }

@@ -8,6 +8,7 @@ import {
   waitForChannelReady,
 } from 'nice-grpc';
 import type { CallOptions, ClientMiddlewareCall, Metadata } from 'nice-grpc-common';
+import { channelCredentials, channelName, type GrpcTls } from './credentials.js';
 import { channelLimits, targetOf } from './endpoint.js';
 import { fromClientError } from './status.js';
 
@@ -22,8 +23,9 @@ export class GrpcChannel implements Disposable {
   }
 
   /** Connects with the first call. @throws config_invalid */
-  static open(endpoint: string): GrpcChannel {
-    const channel = createChannel(targetOf(endpoint), undefined, {
+  static open(endpoint: string, tls?: GrpcTls): GrpcChannel {
+    const channel = createChannel(targetOf(endpoint), channelCredentials(endpoint, tls), {
+      ...channelName(tls),
       ...channelLimits,
       'grpc.enable_http_proxy': 0,
       'grpc.initial_reconnect_backoff_ms': 100,

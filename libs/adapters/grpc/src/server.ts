@@ -4,8 +4,10 @@ import { TercetError, type wire } from '@tercet/contracts';
 import { type CompatServiceDefinition, createServer, type Server, type ServiceImplementation } from 'nice-grpc';
 import type { CallContext, ServerMiddlewareCall } from 'nice-grpc-common';
 import { type CallGate, gateCalls } from './call-gate.js';
+import { type GrpcTls, serverCredentials } from './credentials.js';
 import { channelLimits, targetOf } from './endpoint.js';
 import { checkedRequests, refuseMalformed } from './malformed.js';
+import { namePeer, onlyPeers } from './peer.js';
 import { toServerError } from './status.js';
 
 /** A service on its way to a server; made by {@link service}. */
@@ -26,6 +28,12 @@ export function service<Definition extends CompatServiceDefinition>(
   };
 }
 
+export interface GrpcServerOptions {
+  readonly tls?: GrpcTls | undefined;
+  /** Names of the peers that may call at all; absent: all whom the authority of the certificates vouches for. */
+  readonly peers?: readonly string[] | undefined;
+}
+
 /** Answers gRPC calls; every failure leaves with its code. */
 export class GrpcServer implements AsyncDisposable {
   /** Where others reach it: `unix:/path` or `host:port` with the port that was bound. */
@@ -38,14 +46,19 @@ export class GrpcServer implements AsyncDisposable {
   }
 
   /** @throws port_in_use when another process listens there, config_invalid */
-  static async open(endpoint: string, services: readonly MountedService[]): Promise<GrpcServer> {
-    const server = createServer({ ...channelLimits, 'grpc.keepalive_time_ms': 10_000 })
-      .use(translateErrors)
-      .use(refuseMalformed);
+  static async open(
+    endpoint: string,
+    services: readonly MountedService[],
+    { tls, peers }: GrpcServerOptions = {},
+  ): Promise<GrpcServer> {
+    const limits = { ...channelLimits, 'grpc.keepalive_time_ms': 10_000, interceptors: [namePeer] };
+    const open = createServer(limits).use(translateErrors).use(refuseMalformed);
+    const hasNames = tls !== undefined && !endpoint.startsWith('unix:');
+    const server = hasNames && peers !== undefined ? open.use(onlyPeers(peers)) : open;
     for (const mount of services) mount(server);
     if (endpoint.startsWith('unix:')) await removeDeadSocket(endpoint.slice('unix:'.length));
     try {
-      const port = await server.listen(targetOf(endpoint));
+      const port = await server.listen(targetOf(endpoint), serverCredentials(endpoint, tls));
       return new GrpcServer(endpoint.startsWith('unix:') ? endpoint : endpoint.replace(/\d+$/, `${port}`), server);
     } catch (error) {
       if (error instanceof TercetError) throw error;

@@ -1,10 +1,11 @@
-import { connect, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import { isErrorCode, TercetError, toTercetError, wire } from '@tercet/contracts';
 import { acceptsMapped, decodeMapped, encodeHeader, encodeMessage, type FrameHeader } from './frame.js';
 import { FrameReader } from './frame-reader.js';
 import { IncomingPull, type PullInto, type PullResult } from './incoming-pull.js';
 import type { MappedFiles } from './shared-memory.js';
 import type { TransferKernels } from './transfer-kernels.js';
+import { connectTo, type TensorTls } from './transport.js';
 
 export interface IncomingOptions {
   readonly kernels: TransferKernels;
@@ -16,6 +17,8 @@ export interface IncomingOptions {
   /** Ranges that an owner may send ahead, for each pull. */
   readonly creditsMax: number;
   readonly now: () => number;
+  /** For owners on other machines. */
+  readonly tls: TensorTls | undefined;
 }
 
 /** The reader's end of one stream: all pulls of this process from one owner share it. */
@@ -43,7 +46,7 @@ export class IncomingPeer {
     );
     // Bulk bytes go from the kernel straight to where `next` says: a range's place in the tensor.
     const onread = { buffer: () => this.#reader.next(), callback: (bytes: number) => this.#advance(bytes) };
-    this.#socket = connect({ ...address, noDelay: true, onread });
+    this.#socket = connectTo(address, { tls: options.tls, onread });
     this.#socket.setTimeout(options.stallMs, () => this.#onQuiet());
     this.#socket.on('error', (error) => this.#close(error));
     this.#socket.once('close', () => this.#close(undefined));

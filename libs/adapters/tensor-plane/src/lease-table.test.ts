@@ -32,6 +32,21 @@ function codeOf(act: () => unknown): string {
 }
 
 describe('lease table', () => {
+  test.each([
+    { names: ['decode-0'], code: 'no error' },
+    { names: ['other', 'decode-0.pods.svc'], code: 'no error' },
+    { names: ['decode-01'], code: 'lease_mismatch' },
+    { names: [], code: 'lease_mismatch' },
+    { names: undefined, code: 'no error' },
+  ])('a lease for decode-0 and a reader that is $names: $code', ({ names, code }) => {
+    const { table } = tableOf();
+    const lease = table.publish({ ...sourceOf(), reader: 'decode-0' });
+    expect(codeOf(() => table.open(lease, names))).toBe(code);
+    expect(table.counters.refused).toBe(code === 'no error' ? 0 : 1);
+    // One that is for nobody in particular is for everybody.
+    expect(codeOf(() => table.open(table.publish(sourceOf()), names))).toBe('no error');
+  });
+
   test('a lease id has 128 random bits and its expiry follows the ttl', () => {
     const { table } = tableOf();
     const first = table.publish(sourceOf());

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { Clock } from '@tercet/base';
+import { type Clock, namesPod } from '@tercet/base';
 import { TercetError, type wire } from '@tercet/contracts';
 import type { LeaseEnd, TensorSource } from './tensor-source.js';
 import { TensorSums } from './tensor-sums.js';
@@ -71,10 +71,18 @@ export class LeaseTable {
     return lease;
   }
 
-  /** The live lease that a reader names. @throws lease_unknown, lease_expired, lease_consumed, lease_mismatch */
-  open(asked: wire.TensorLease): LeaseEntry {
+  /**
+   * The live lease that a reader names.
+   * @param names of the reader's certificate; absent where there are none to go by
+   * @throws lease_unknown, lease_expired, lease_consumed, lease_mismatch
+   */
+  open(asked: wire.TensorLease, names?: readonly string[]): LeaseEntry {
     this.sweep();
     const entry = this.#find(asked.leaseId, asked.generation);
+    const { reader = '' } = entry.source;
+    if (names !== undefined && reader !== '' && !namesPod(names, reader)) {
+      throw this.#refuse('lease_mismatch', { field: 'reader' });
+    }
     const difference = firstDifference(entry.lease, asked);
     if (difference !== undefined) throw this.#refuse('lease_mismatch', { field: difference });
     entry.pulls++;

@@ -17,6 +17,8 @@ export interface OutgoingOptions {
   readonly stallMs: number;
   readonly aliveMs: number;
   readonly pullsMax: number;
+  /** Names of the reader's certificate, where leases are bound to them. */
+  readonly readerNames: readonly string[] | undefined;
   readonly counters: OutgoingCounters;
 }
 
@@ -128,7 +130,7 @@ export class OutgoingPeer {
       if (this.#pulls.size >= this.#options.pullsMax) {
         throw new TercetError('overloaded', { pulls: this.#options.pullsMax });
       }
-      const entry = this.#options.leases.open(wire.TensorLease.decode(payload));
+      const entry = this.#options.leases.open(wire.TensorLease.decode(payload), this.#options.readerNames);
       const segments = askedSegments(frame, entry.source.segments.length);
       const mapped = (frame.flags & acceptsMapped) !== 0;
       const cancel = new AbortController();

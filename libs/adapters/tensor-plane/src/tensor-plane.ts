@@ -1,5 +1,5 @@
 import { unlinkSync } from 'node:fs';
-import { type AddressInfo, connect, createServer, type Server } from 'node:net';
+import { type AddressInfo, connect, type Server, type Socket } from 'node:net';
 import type { Clock } from '@tercet/base';
 import { TercetError, toTercetError, type wire } from '@tercet/contracts';
 import { IncomingPeer } from './incoming.js';
@@ -9,6 +9,7 @@ import { type OutgoingCounters, OutgoingPeer } from './outgoing.js';
 import { MappedFiles, type SharedMemory } from './shared-memory.js';
 import type { TensorSource } from './tensor-source.js';
 import { nodeKernels, type TransferKernels } from './transfer-kernels.js';
+import { createListener, readerNamesOf, type TensorTls } from './transport.js';
 
 export type TensorPlaneListen =
   | { readonly kind: 'unix'; readonly path: string }
@@ -24,6 +25,8 @@ export interface TensorPlaneOptions {
   readonly memory?: SharedMemory;
   /** Native kernels where there are any. */
   readonly kernels?: TransferKernels;
+  /** For TCP: both sides show a certificate of one authority. */
+  readonly tls?: TensorTls | undefined;
   readonly leaseTtlMs: number;
   /** How long expired memory stays untouched: longer than the longest transfer. */
   readonly quarantineMs: number;
@@ -101,10 +104,11 @@ export class TensorPlane implements AsyncDisposable {
 
   /** @throws port_in_use when another process listens there */
   static async open(options: TensorPlaneOptions): Promise<TensorPlane> {
-    const server = createServer({ noDelay: true });
+    const tls = options.listen.kind === 'tcp' ? options.tls : undefined;
+    const { server, readerEvent } = createListener(tls);
     await listen(server, options.listen);
     const plane = new TensorPlane(options, server);
-    server.on('connection', (socket) => {
+    server.on(readerEvent, (socket: Socket) => {
       const { stallMs, pullsPerPeerMax: pullsMax } = plane.#options;
       const { memory } = options;
       const peer = new OutgoingPeer(socket, {
@@ -114,6 +118,7 @@ export class TensorPlane implements AsyncDisposable {
         stallMs,
         aliveMs: Math.ceil(stallMs / aliveParts),
         pullsMax,
+        readerNames: readerNamesOf(socket, tls),
         counters: plane.#outgoing,
       });
       plane.#readers.add(peer);
@@ -205,6 +210,7 @@ export class TensorPlane implements AsyncDisposable {
       idleMs,
       creditsMax,
       now: () => this.#options.clock.nowMs(),
+      tls: this.#options.tls,
     });
     this.#owners.set(endpoint, peer);
     return peer;

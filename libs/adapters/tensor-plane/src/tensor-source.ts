@@ -6,6 +6,8 @@ export interface TensorSource {
   readonly dtype: wire.DType;
   /** Digest of model and layout; a reader with another one is refused. */
   readonly layoutDigest: string;
+  /** Pod that it is lent to: another is refused where certificates tell who reads. Absent: whoever has the lease. */
+  readonly reader?: string;
   /** Parts in the order in which they become ready. KV: K and V of each layer. Media tokens: one part. */
   readonly segments: readonly TensorSegment[];
   /** Called once, when nobody reads the memory any more: it may be reused. */

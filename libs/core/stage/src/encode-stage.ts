@@ -73,6 +73,7 @@ export class EncodeStage implements MountedStage {
       shape: [tiles.length * media.tokensPerTile, media.dim],
       dtype: wire.DType.DTYPE_F32,
       layoutDigest: mediaLayoutDigest(engine.descriptor),
+      reader: request.reader,
       segments: [{ bytes: rows.byteLength, ready: async () => {}, view: () => new Uint8Array(rows.buffer) }],
       onEnd: () => {},
     });

@@ -54,7 +54,7 @@ export class PrefillStage implements MountedStage {
       for await (const output of engine.prefill(task, signal)) {
         if (output.kind === 'started') {
           queueMs = output.queueMs;
-          handed = this.#hand(output.kv, request.discardKv);
+          handed = this.#hand(output.kv, request);
           const kvLease = handed.lease;
           yield { event: { $case: 'started', value: { kvLease, cachedTokens: output.cachedTokens, queueMs } } };
           continue;
@@ -82,14 +82,15 @@ export class PrefillStage implements MountedStage {
   }
 
   /** Lends the KV, or keeps it only while it is computed. */
-  #hand(kv: KvExport, discard: boolean): Handed {
-    if (discard) return { lease: undefined, ended: async () => {}, takeBack: () => kv.release() };
+  #hand(kv: KvExport, { discardKv, reader }: wire.PrefillRequest): Handed {
+    if (discardKv) return { lease: undefined, ended: async () => {}, takeBack: () => kv.release() };
     const { descriptor } = this.#options.engine;
     try {
       return this.#lent.lend({
         shape: [descriptor.layerCount, 2, kv.tokens, descriptor.kvRowBytes],
         dtype: wire.DType.DTYPE_U8,
         layoutDigest: descriptor.kvLayoutDigest,
+        reader,
         segments: kvSegments(kv, descriptor),
         onEnd: () => kv.release(),
       });

@@ -17,6 +17,8 @@ export interface LentTensor {
   readonly shape: readonly number[];
   readonly dtype: wire.DType;
   readonly layoutDigest: string;
+  /** Pod that it is lent to; absent or empty: whoever has the lease. */
+  readonly reader?: string;
   /** In the order in which they become ready. KV: K and V of each layer. Media tokens: one. */
   readonly segments: readonly LentSegment[];
   /** Called once, when nobody reads the memory any more. */

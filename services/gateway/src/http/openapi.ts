@@ -32,7 +32,9 @@ export function openApiDocument(): object {
       ...mapped(gets, (path, summary) => ({ get: operation(path, summary) })),
       '/openapi.json': { get: operation('/openapi.json', 'This document.') },
     },
-    components: { schemas: { Error: errorSchema } },
+    components: { schemas: { Error: errorSchema }, securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+    // Both are right: whether a key is required is for the gateway to say.
+    security: [{ key: [] }, {}],
   };
 }
 

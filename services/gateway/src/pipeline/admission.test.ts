@@ -9,12 +9,14 @@ const need = (tenant = anonymous, more: Partial<PlaceNeed> = {}): PlaceNeed => (
 function admissionOf(
   limits: Partial<AdmissionLimits> = {},
   tenants: Readonly<Record<string, Partial<TenantLimits>>> = {},
+  onChange = (_counts: object) => {},
 ): Admission {
   return new Admission({
     limits: { runningMax: 2, waitingMax: 4, agingMs: 1e9, tenantsMax: 8, ...limits },
     waitMsMax: 1000,
     limitsOf: (tenant) => ({ ...unlimited, ...tenants[tenant] }),
     clock: new ManualClock(),
+    onChange,
   });
 }
 
@@ -85,6 +87,23 @@ describe('Admission', () => {
     await late;
     (await next)[Symbol.dispose]();
     expect([admission.running, admission.waiting]).toEqual([0, 0]);
+  });
+
+  test('whoever listens hears of every change', async () => {
+    const heard: object[] = [];
+    const admission = admissionOf({ runningMax: 1 }, {}, (counts) => heard.push(counts));
+    const gone = new AbortController();
+    const place = await admission.enter(need('a'), never);
+    const waits = expect(admission.enter(need('a'), gone.signal)).rejects.toBe('left');
+    gone.abort('left');
+    await waits;
+    place[Symbol.dispose]();
+    expect(heard).toEqual([
+      { running: 1, waiting: 0 },
+      { running: 1, waiting: 1 },
+      { running: 1, waiting: 0 },
+      { running: 0, waiting: 0 },
+    ]);
   });
 
   test('rates of a tenant are settled by what its requests took', async () => {

@@ -17,6 +17,8 @@ export interface AdmissionOptions {
   readonly waitMsMax: number;
   readonly limitsOf: (tenant: string) => TenantLimits;
   readonly clock: Clock;
+  /** Hears how many run and wait after every change. */
+  readonly onChange?: (counts: { readonly running: number; readonly waiting: number }) => void;
 }
 
 export interface PlaceNeed {
@@ -72,6 +74,7 @@ export class Admission {
     const ask = { tenant, limits, priority, tokens, mayWait: tenant !== anonymous };
     const arrival = this.#control.arrive(ask, clock.nowMs());
     if (arrival.kind === 'refused') throw refusalError(arrival.refusal, limits, this.#options.limits);
+    this.#changed();
     if (arrival.kind === 'waiting') await this.#untilStarted(arrival.ticket, signal);
     return this.#place(arrival.ticket);
   }
@@ -104,6 +107,7 @@ export class Admission {
       if (!this.#waiting.delete(ticket)) this.#leave(ticket, 0);
       else {
         const refusal = this.#control.withdraw(ticket, this.#options.clock.nowMs());
+        this.#changed();
         if (error === tooLong) throw refusalError(refusal, ticket.limits, this.#options.limits);
       }
       throw error;
@@ -133,7 +137,13 @@ export class Admission {
       this.#waiting.get(next)?.resolve();
       this.#waiting.delete(next);
     }
+    this.#changed();
     if (this.running === 0) this.#idle?.resolve();
+  }
+
+  #changed(): void {
+    const { running, waiting } = this;
+    this.#options.onChange?.({ running, waiting });
   }
 }
 

@@ -71,7 +71,8 @@ async function encodeMedia<Pod>(
   const shards = dealTiles(prompt.tiles, plan.encoders).map(async (shard) => {
     const { encoder } = shard;
     try {
-      const request = encodeRequest(shard, prompt, { context: contextFor(options, encoder), model });
+      const reader = plan.prefill.podId;
+      const request = encodeRequest(shard, prompt, { context: contextFor(options, encoder), model, reader });
       const responses = calls.encodeTiles(encoder.pod, request, either)[Symbol.asyncIterator]();
       open.push({ close: () => void closed(responses) });
       const { value, done } = await responses.next();
@@ -110,6 +111,7 @@ class PrefillCall<Pod> {
       sampling,
       generatedTokens: generated.length,
       discardKv,
+      reader: discardKv ? '' : (plan.decode?.podId ?? ''),
     };
     this.#events = calls.prefill(plan.prefill.pod, request, signal)[Symbol.asyncIterator]();
   }

@@ -29,7 +29,7 @@ export function dealTiles<Pod>(tiles: readonly TileSlots[], encoders: readonly P
 export function encodeRequest<Pod>(
   shard: EncodeShard<Pod>,
   prompt: PreparedPrompt,
-  call: { readonly context: wire.CallContext; readonly model: string },
+  call: { readonly context: wire.CallContext; readonly model: string; readonly reader: string },
 ): wire.EncodeTilesRequest {
   const image = prompt.images[shard.imageIndex];
   if (image === undefined) throw new TercetError('internal', { imageIndex: shard.imageIndex });

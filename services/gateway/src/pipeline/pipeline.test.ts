@@ -55,6 +55,15 @@ async function codeOf(work: Promise<unknown>): Promise<string> {
 }
 
 describe('Pipeline', () => {
+  test('each tensor is made for the pod that will read it', async () => {
+    await using system = new MemorySystem();
+    await system.run(requestOf());
+    const readers = system.messages.flatMap((message) => ('reader' in message ? [message.reader] : []));
+    expect(readers).toEqual(['prefill-0', 'decode-0']);
+    await system.run(requestOf({ tokensMax: 1 }));
+    expect(system.messages.at(-1)).toMatchObject({ discardKv: true, reader: '' });
+  });
+
   test('a tenant finds what it sent before, and nothing that another sent', async () => {
     await using system = new MemorySystem();
     const cached: number[] = [];

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@tercet/base';
 import { TercetError, toTercetError, wire } from '@tercet/contracts';
-import { GrpcChannel } from '@tercet/grpc';
+import { GrpcChannel, type GrpcTls } from '@tercet/grpc';
 import type { Log } from '@tercet/telemetry';
 import type { PodView } from '../pipeline/plan.js';
 
@@ -9,6 +9,7 @@ export interface PodTableOptions {
   readonly endpoints: readonly string[];
   /** Between two questions to a pod that answers; a call that finds things changed asks at once. */
   readonly pollMs: number;
+  readonly tls?: GrpcTls | undefined;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -21,9 +22,9 @@ export class Pod {
   /** Calls of this gateway that run there: newer than any report. */
   calls = 0;
 
-  constructor(endpoint: string) {
+  constructor(endpoint: string, tls?: GrpcTls) {
     this.endpoint = endpoint;
-    this.channel = GrpcChannel.open(endpoint);
+    this.channel = GrpcChannel.open(endpoint, tls);
   }
 }
 
@@ -42,7 +43,7 @@ export class PodTable implements Disposable {
 
   constructor(options: PodTableOptions) {
     this.#options = options;
-    this.#pods = options.endpoints.map((endpoint) => new Pod(endpoint));
+    this.#pods = options.endpoints.map((endpoint) => new Pod(endpoint, options.tls));
     for (const pod of this.#pods) void this.#watch(pod);
   }
 

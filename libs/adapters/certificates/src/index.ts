@@ -1,0 +1,1 @@
+export { CertificateFiles, type CertificatePaths } from './certificate-files.js';
