@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError, wire } from '@tercet/contracts';
 import { type CallContext, type MountedService, service } from '@tercet/grpc';
+import { acceptedTraceparent } from '@tercet/telemetry';
 import type { Access } from './access/access.js';
 import type { Generate } from './http/chat.js';
 import { type Embed, embeddingInputsMax } from './http/embeddings.js';
@@ -39,7 +40,7 @@ interface Call {
 /** @throws unauthenticated, forbidden, store_unavailable */
 function originOf({ access }: GatewayParts, { metadata }: CallContext): Origin {
   const { tenant } = access.callerOf(metadata.get('authorization'), 'inference');
-  return { tenant, traceparent: metadata.get('traceparent') ?? '' };
+  return { tenant, traceparent: acceptedTraceparent(metadata.get('traceparent')) };
 }
 
 function modelOf(model: ModelTable['all'][number]): wire.Model {

@@ -5,5 +5,5 @@ export { type Exposition, MetricsServer } from './metrics-server.js';
 export { openTracer, type TracerOptions } from './open-tracer.js';
 export { ServiceMetrics } from './service-metrics.js';
 export { systemClock } from './system-clock.js';
-export { traceFields } from './traceparent.js';
+export { acceptedTraceparent, traceFields } from './traceparent.js';
 export { noTracer, type RequestSpan, type SpanAttributes, type Tracer } from './tracer.js';

@@ -15,6 +15,12 @@ export function parseTraceparent(text: string | undefined): TraceContext | undef
   return { traceId, spanId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 };
 }
 
+/** What a client sent, where it is one: anything else stays outside. */
+export function acceptedTraceparent(text: string | undefined): string {
+  const context = parseTraceparent(text);
+  return context === undefined ? '' : formatTraceparent(context);
+}
+
 export function formatTraceparent({ traceId, spanId, isSampled }: TraceContext): string {
   return `00-${traceId}-${spanId}-${isSampled ? '01' : '00'}`;
 }

@@ -2,7 +2,7 @@ import { createReadStream, statSync } from 'node:fs';
 import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { phaseNameOf, roleNameOf, TercetError, toTercetError, wire } from '@tercet/contracts';
-import { type Log, traceFields } from '@tercet/telemetry';
+import { acceptedTraceparent, type Log, traceFields } from '@tercet/telemetry';
 import type { Scope } from '@tercet/tenancy';
 import { webRoot } from '@tercet/web';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
@@ -115,7 +115,7 @@ async function answer(
   route: JsonRoute,
 ): Promise<void> {
   const gone = new AbortController();
-  const traceparent = request.get('traceparent') ?? '';
+  const traceparent = acceptedTraceparent(request.get('traceparent'));
   response.once('close', () => {
     if (!response.writableFinished) gone.abort(new TercetError('cancelled'));
   });
