@@ -79,9 +79,11 @@ export const metricList = {
     'Time of a step that served one stage, its wait for cores included.',
     { role },
   ),
-  tercet_role_switches_total: stage.counter('switches', 'Role switches that were asked for, by how they ended.', {
-    outcome,
-  }),
+  tercet_role_switches_total: stage.counter(
+    'switches',
+    'Role switches that were asked for, by how they ended; a refused one changed nothing.',
+    { outcome: ['ok', 'refused', 'failed'] },
+  ),
   tercet_role_switch_seconds: stage.histogram(
     switchSeconds,
     'Time of a role switch: until nothing ran any more, and from there until the new role served.',
@@ -89,7 +91,7 @@ export const metricList = {
   ),
 
   // Caches.
-  tercet_kv_blocks_used: stage.gauge('blocks', 'KV blocks that hold something.', { role }),
+  tercet_kv_blocks_used: stage.gauge('blocks', 'KV blocks that requests hold.', { role }),
   tercet_kv_blocks_max: stage.gauge('blocks', 'KV blocks that there are.', { role }),
   tercet_prefix_cached_tokens_total: stage.counter('tokens', 'Prompt tokens whose KV was there already.', {}),
   tercet_media_tiles_total: stage.counter('tiles', 'Tiles by where their media tokens came from.', {

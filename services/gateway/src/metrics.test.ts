@@ -79,7 +79,9 @@ describe('who met the SLO', () => {
 
 test('a model without pods of a role shows none, instead of nothing', async () => {
   const metrics = open();
-  metrics.watchPods(['m'], () => [{ model: 'm', role: wire.Role.ROLE_PREFILL }]);
+  metrics.watchPods([{ model: 'm', roles: ['prefill', 'decode'] }], () => [
+    { model: 'm', role: wire.Role.ROLE_PREFILL },
+  ]);
   expect(await linesOf(metrics)).toEqual(
     expect.arrayContaining(['tercet_pods{model="m",role="prefill"} 1', 'tercet_pods{model="m",role="decode"} 0']),
   );

@@ -68,11 +68,11 @@ export class WorkerControl {
   async setRole(request: wire.SetRoleRequest): Promise<wire.WorkerStatus> {
     const { host, log, metrics } = this.#options;
     const before = host.state;
-    let outcome = 'ok';
+    let outcome: 'ok' | 'refused' | 'failed' = 'ok';
     try {
       await host.setRole(request.role, request.expectedEpoch, AbortSignal.timeout(request.drainTimeoutMs));
     } catch (error) {
-      outcome = toTercetError(error).code;
+      outcome = toTercetError(error).code === 'role_switch_failed' ? 'failed' : 'refused';
       throw error;
     } finally {
       metrics.count('tercet_role_switches_total', { outcome });

@@ -9,7 +9,8 @@ const caches: Row = {
   panels: [
     {
       title: 'KV blocks in use',
-      description: 'Share of the KV blocks of each pod that hold something; kept prefixes are among them.',
+      description:
+        'Share of the KV blocks that requests hold. Kept prefixes are not counted: they yield to any request.',
       kind: 'lines',
       unit: 'share',
       badAbove: 0.95,
