@@ -105,7 +105,7 @@ export interface PodState {
   readonly leasesOpen: number;
 }
 
-function freePort(): Promise<number> {
+export function freePort(): Promise<number> {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.once('error', reject);
