@@ -1,4 +1,5 @@
 import type { SpanName } from '@tercet/contracts';
+import { formatTraceparent, parseTraceparent } from './traceparent.js';
 
 /** Ids, sizes and codes; never a prompt, an image or an answer. */
 export type SpanAttributes = Readonly<Record<string, string | number | readonly string[]>>;
@@ -40,7 +41,13 @@ export interface Tracer {
 
 /** Records nothing. The caller's own trace goes through all the same, so that logs can name it. */
 export const noTracer: Tracer = {
-  begin: ({ traceparent }) => ({ traceparent, end: () => undefined }),
+  begin: ({ traceparent }) => ({ traceparent: cleaned(traceparent), end: () => undefined }),
   record: () => undefined,
   close: async () => undefined,
 };
+
+/** Nothing that the standard does not know goes on to other processes. */
+function cleaned(traceparent: string): string {
+  const context = traceparent === '' ? undefined : parseTraceparent(traceparent);
+  return context === undefined ? '' : formatTraceparent(context);
+}
