@@ -4,7 +4,8 @@ import type { Alert } from './alert.js';
 /** The groups as Prometheus reads them: a rule file, or the `spec` of a PrometheusRule. */
 export function rulesYaml(groups: Readonly<Record<string, readonly Alert[]>>): string {
   const rules = Object.entries(groups).map(([name, alerts]) => ({ name, rules: alerts.map(ruleOf) }));
-  return `# Written by deploy/alerts; the list is deploy/alerts/src/alerts.ts.\n${stringify({ groups: rules }, { lineWidth: 0 })}`;
+  const yaml = stringify({ groups: rules }, { lineWidth: 0 });
+  return `# Written by deploy/alerts; the list is deploy/alerts/src/alerts.ts.\n${yaml}`;
 }
 
 function ruleOf({ name, severity, expr, for: duration, summary }: Alert): object {

@@ -36,9 +36,9 @@ describe('list of metrics', () => {
     const head = [
       '# Metrics',
       '',
-      'Every metric of every service, from the list in `libs/contracts/src/metrics.ts`. Units are base units. Labels have',
-      'the values that stand beside them, `…` as many as the configuration names. `docs/observability.md` says where they',
-      'are read.',
+      'Every metric of every service, from the list in `libs/contracts/src/metrics.ts`. Units are base units. Labels',
+      'have the values that stand beside them, `…` as many as the configuration names. `docs/observability.md` says',
+      'where they are read.',
       '',
       '| metric | type | unit | meaning | labels | exported by |',
       '|---|---|---|---|---|---|',

@@ -83,7 +83,7 @@ export class GatewayMetrics implements Exposition {
     this.#metrics.count('tercet_trace_exports_total', { outcome });
   }
 
-  /** Counts the pods that are ready, at every scrape. @param models all that are served, and the roles that each needs */
+  /** Counts the pods that are ready, at every scrape. @param models all that are served, with the roles they need */
   watchPods(models: readonly ModelRoles[], ready: () => readonly Pick<PodView<unknown>, 'model' | 'role'>[]): void {
     this.#metrics.onScrape(() => {
       const pods = ready();

@@ -80,8 +80,7 @@ const leases: Row = {
     },
     {
       title: 'Refused reads',
-      description:
-        'Reads and releases of leases that were unknown, expired, consumed or mismatching. Each was answered with a code.',
+      description: 'Reads and releases of leases that were unknown, expired, consumed or mismatching.',
       kind: 'lines',
       unit: 'perSecond',
       queries: [{ expr: promql.rate('tercet_leases_refused_total', ['pod']), legend: '{{pod}}' }],

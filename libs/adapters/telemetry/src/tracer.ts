@@ -17,7 +17,7 @@ export interface SpanPart {
 }
 
 export interface RequestStart {
-  /** A UUID and what tells the answers of one HTTP request apart; where the caller brings no trace, it names the trace. */
+  /** A UUID, and what tells the answers of one HTTP request apart. It names the trace where the caller brings none. */
   readonly requestId: string;
   /** As the caller sent it. */
   readonly traceparent: string;
@@ -37,6 +37,14 @@ export interface Tracer {
   record(part: SpanPart): void;
   /** Sends what is left, for a second at most. */
   close(): Promise<void>;
+}
+
+/** Who records, and what becomes of its batches. */
+export interface TracerOptions {
+  readonly service: string;
+  /** Name of the process among others of its service. */
+  readonly instance: string;
+  onExport(outcome: 'ok' | 'failed'): void;
 }
 
 /** Records nothing. The caller's own trace goes through all the same, so that logs can name it. */
