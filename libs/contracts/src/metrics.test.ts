@@ -59,6 +59,6 @@ function rowOf([name, { type, unit, help, labels, exportedBy }]: [MetricName, Me
 /** The table of errors is long and has a page of its own. */
 function valuesOf(values: readonly string[] | 'configured'): string {
   if (values === 'configured') return '…';
-  if (values.includes('internal')) return '`ok` or an [error code](errors.md)';
+  if (values.includes('internal')) return `${values.includes('ok') ? '`ok` or ' : ''}an [error code](errors.md)`;
   return values.map((value) => `\`${value}\``).join(', ');
 }

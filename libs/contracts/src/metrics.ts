@@ -10,7 +10,8 @@ export type TtftPart = (typeof ttftParts)[number];
 export const spanNames = ['request', ...ttftParts, 'kvTransfer', 'handover', 'decode'] as const;
 export type SpanName = (typeof spanNames)[number];
 
-const outcome: readonly string[] = ['ok', ...Object.keys(errorTable)];
+const errorCodes: readonly string[] = Object.keys(errorTable);
+const outcome: readonly string[] = ['ok', ...errorCodes];
 const model = 'configured';
 const role = roleNames;
 
@@ -30,6 +31,13 @@ const everyService = exportedBy('gateway', 'stage');
 export const metricList = {
   // What clients see.
   tercet_requests_total: gateway.counter('requests', 'Requests by how they ended.', { model, outcome }),
+  tercet_http_errors_total: gateway.counter(
+    'requests',
+    'HTTP requests that were answered with an error, by its code.',
+    {
+      code: errorCodes,
+    },
+  ),
   tercet_tokens_total: gateway.counter('tokens', 'Prompt and answer tokens.', {
     model,
     kind: ['prompt', 'completion', 'cached', 'media'],

@@ -79,6 +79,11 @@ export class GatewayMetrics implements Exposition {
     this.#metrics.count('tercet_tokens_total', { model, kind: 'prompt' }, tokens);
   }
 
+  /** An HTTP request got an error instead of an answer; what fails in the middle of a stream is not among them. */
+  refused(code: ErrorCode): void {
+    this.#metrics.count('tercet_http_errors_total', { code });
+  }
+
   exported(outcome: 'ok' | 'failed'): void {
     this.#metrics.count('tercet_trace_exports_total', { outcome });
   }

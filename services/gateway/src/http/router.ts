@@ -106,6 +106,7 @@ async function answer(
     if (failure.code === 'internal') {
       options.log.error('http.failed', { path: request.path, ...traceFields(traceparent), error: failure });
     }
+    options.metrics.refused(failure.code);
     if (failure.code === 'body_too_large') response.setHeader('Connection', 'close');
     sendError(response, failure);
   }
