@@ -8,7 +8,8 @@ import { tidyProblems } from './check/tidy.mjs';
 
 const root = join(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (name) => join(root, 'node_modules/.bin', name);
-const cruised = ['libs', 'services', 'cli', 'deploy', 'web', 'bench', 'test'].filter((folder) => existsSync(join(root, folder)));
+const sources = ['libs', 'services', 'cli', 'deploy', 'web', 'bench', 'test'];
+const cruised = sources.filter((folder) => existsSync(join(root, folder)));
 const parts = [
   ['contracts', process.execPath, [join(root, 'scripts/build.mjs'), '--quiet']],
   ['types', bin('tsc'), ['--noEmit', '-p', 'tsconfig.json']],

@@ -22,8 +22,11 @@ module.exports = {
     {
       name: 'packages-meet-at-index',
       severity: 'error',
-      from: { path: '^(libs/(?:core/|adapters/)?[^/]+|services/[^/]+|cli|bench|web|test/[^/]+)/' },
-      to: { path: '^(libs/(?:core/|adapters/)?[^/]+|services/[^/]+|cli|web)/src/(?!index\\.ts$)', pathNot: '^$1/' },
+      from: { path: '^(libs/(?:core/|adapters/)?[^/]+|services/[^/]+|cli|deploy/[^/]+|bench|web|test/[^/]+)/' },
+      to: {
+        path: '^(libs/(?:core/|adapters/)?[^/]+|services/[^/]+|cli|deploy/[^/]+|web)/src/(?!index\\.ts$)',
+        pathNot: '^$1/',
+      },
     },
     {
       name: 'base-stands-alone',

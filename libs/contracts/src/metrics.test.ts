@@ -36,9 +36,9 @@ describe('list of metrics', () => {
     const head = [
       '# Metrics',
       '',
-      'Every metric of every service, from the list in `libs/contracts/src/metrics.ts`. Units are base units. Labels have',
-      'the values that stand beside them, `…` as many as the configuration names. `docs/observability.md` says where they',
-      'are read.',
+      'Every metric of every service, from the list in `libs/contracts/src/metrics.ts`. Units are base units. Labels',
+      'have the values that stand beside them, `…` as many as the configuration names. `docs/observability.md` says',
+      'where they are read.',
       '',
       '| metric | type | unit | meaning | labels | exported by |',
       '|---|---|---|---|---|---|',
@@ -59,6 +59,6 @@ function rowOf([name, { type, unit, help, labels, exportedBy }]: [MetricName, Me
 /** The table of errors is long and has a page of its own. */
 function valuesOf(values: readonly string[] | 'configured'): string {
   if (values === 'configured') return '…';
-  if (values.includes('internal')) return '`ok` or an [error code](errors.md)';
+  if (values.includes('internal')) return `${values.includes('ok') ? '`ok` or ' : ''}an [error code](errors.md)`;
   return values.map((value) => `\`${value}\``).join(', ');
 }

@@ -10,7 +10,8 @@ export type TtftPart = (typeof ttftParts)[number];
 export const spanNames = ['request', ...ttftParts, 'kvTransfer', 'handover', 'decode'] as const;
 export type SpanName = (typeof spanNames)[number];
 
-const outcome: readonly string[] = ['ok', ...Object.keys(errorTable)];
+const errorCodes: readonly string[] = Object.keys(errorTable);
+const outcome: readonly string[] = ['ok', ...errorCodes];
 const model = 'configured';
 const role = roleNames;
 
@@ -30,6 +31,13 @@ const everyService = exportedBy('gateway', 'stage');
 export const metricList = {
   // What clients see.
   tercet_requests_total: gateway.counter('requests', 'Requests by how they ended.', { model, outcome }),
+  tercet_http_errors_total: gateway.counter(
+    'requests',
+    'HTTP requests that were answered with an error, by its code.',
+    {
+      code: errorCodes,
+    },
+  ),
   tercet_tokens_total: gateway.counter('tokens', 'Prompt and answer tokens.', {
     model,
     kind: ['prompt', 'completion', 'cached', 'media'],
@@ -80,9 +88,11 @@ export const metricList = {
     'Time of a step that served one stage, its wait for cores included.',
     { role },
   ),
-  tercet_role_switches_total: stage.counter('switches', 'Role switches that were asked for, by how they ended.', {
-    outcome,
-  }),
+  tercet_role_switches_total: stage.counter(
+    'switches',
+    'Role switches that were asked for, by how they ended; a refused one changed nothing.',
+    { outcome: ['ok', 'refused', 'failed'] },
+  ),
   tercet_role_switch_seconds: stage.histogram(
     switchSeconds,
     'Time of a role switch: until nothing ran any more, and from there until the new role served.',
@@ -90,7 +100,7 @@ export const metricList = {
   ),
 
   // Caches.
-  tercet_kv_blocks_used: stage.gauge('blocks', 'KV blocks that hold something.', { role }),
+  tercet_kv_blocks_used: stage.gauge('blocks', 'KV blocks that requests hold.', { role }),
   tercet_kv_blocks_max: stage.gauge('blocks', 'KV blocks that there are.', { role }),
   tercet_prefix_cached_tokens_total: stage.counter('tokens', 'Prompt tokens whose KV was there already.', {}),
   tercet_media_tiles_total: stage.counter('tiles', 'Tiles by where their media tokens came from.', {

@@ -18,6 +18,7 @@ import { routesOf } from './http/router.js';
 import { measured, measuredEmbeddings } from './measured.js';
 import { GatewayMetrics } from './metrics.js';
 import { ModelTable } from './models/model-table.js';
+import { rolesFor } from './models/roles-for.js';
 import { openModel } from './models/served-model.js';
 import { Admission } from './pipeline/admission.js';
 import { Embeddings } from './pipeline/embeddings.js';
@@ -52,7 +53,7 @@ export const GRPC_SERVER = Symbol('grpc server');
       useFactory: ({ slo, requests }: GatewayConfig, models: ModelTable, pods: PodTable) => {
         const metrics = new GatewayMetrics({ slo, runningMax: requests.runningMax });
         metrics.watchPods(
-          models.all.map(({ name }) => name),
+          models.all.map((model) => ({ model: model.name, roles: rolesFor(model) })),
           () => pods.ready(),
         );
         return metrics;

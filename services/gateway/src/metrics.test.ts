@@ -76,9 +76,19 @@ describe('who met the SLO', () => {
   });
 });
 
+test('an error counts by its code, and is no request that ended', async () => {
+  const metrics = open();
+  metrics.refused('model_not_found');
+  const lines = await linesOf(metrics);
+  expect(lines).toContain('tercet_http_errors_total{code="model_not_found"} 1');
+  expect(lines.filter((line) => line.startsWith('tercet_requests_total{'))).toEqual([]);
+});
+
 test('a model without pods of a role shows none, instead of nothing', async () => {
   const metrics = open();
-  metrics.watchPods(['m'], () => [{ model: 'm', role: wire.Role.ROLE_PREFILL }]);
+  metrics.watchPods([{ model: 'm', roles: ['prefill', 'decode'] }], () => [
+    { model: 'm', role: wire.Role.ROLE_PREFILL },
+  ]);
   expect(await linesOf(metrics)).toEqual(
     expect.arrayContaining(['tercet_pods{model="m",role="prefill"} 1', 'tercet_pods{model="m",role="decode"} 0']),
   );

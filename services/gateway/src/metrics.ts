@@ -1,4 +1,4 @@
-import { type ErrorCode, errorTable, isErrorCode, roleNameOf, roleNames, ttftParts } from '@tercet/contracts';
+import { type ErrorCode, errorTable, isErrorCode, type RoleName, roleNameOf, ttftParts } from '@tercet/contracts';
 import { type Exposition, ServiceMetrics } from '@tercet/telemetry';
 import type { PodView } from './pipeline/plan.js';
 import type { AnswerEvent, Timeline } from './pipeline/request.js';
@@ -14,6 +14,11 @@ export interface Slo {
 export interface GatewayMetricsOptions {
   readonly slo: Slo;
   readonly runningMax: number;
+}
+
+export interface ModelRoles {
+  readonly model: string;
+  readonly roles: readonly RoleName[];
 }
 
 /** What the gateway counts. */
@@ -74,16 +79,21 @@ export class GatewayMetrics implements Exposition {
     this.#metrics.count('tercet_tokens_total', { model, kind: 'prompt' }, tokens);
   }
 
+  /** An HTTP request got an error instead of an answer; what fails in the middle of a stream is not among them. */
+  refused(code: ErrorCode): void {
+    this.#metrics.count('tercet_http_errors_total', { code });
+  }
+
   exported(outcome: 'ok' | 'failed'): void {
     this.#metrics.count('tercet_trace_exports_total', { outcome });
   }
 
-  /** Counts the pods that are ready, at every scrape. @param models all that are served, with or without pods */
-  watchPods(models: readonly string[], ready: () => readonly Pick<PodView<unknown>, 'model' | 'role'>[]): void {
+  /** Counts the pods that are ready, at every scrape. @param models all that are served, with the roles they need */
+  watchPods(models: readonly ModelRoles[], ready: () => readonly Pick<PodView<unknown>, 'model' | 'role'>[]): void {
     this.#metrics.onScrape(() => {
       const pods = ready();
-      for (const model of models) {
-        for (const role of roleNames) {
+      for (const { model, roles } of models) {
+        for (const role of roles) {
           const count = pods.filter((pod) => pod.model === model && roleNameOf(pod.role) === role).length;
           this.#metrics.set('tercet_pods', { model, role }, count);
         }

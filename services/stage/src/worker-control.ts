@@ -69,11 +69,11 @@ export class WorkerControl {
     const { host, log, metrics } = this.#options;
     const before = host.state;
     log.info('audit.role_asked', { actor, from: wire.Role[before.role], to: wire.Role[request.role] });
-    let outcome = 'ok';
+    let outcome: 'ok' | 'refused' | 'failed' = 'ok';
     try {
       await host.setRole(request.role, request.expectedEpoch, AbortSignal.timeout(request.drainTimeoutMs));
     } catch (error) {
-      outcome = toTercetError(error).code;
+      outcome = toTercetError(error).code === 'role_switch_failed' ? 'failed' : 'refused';
       throw error;
     } finally {
       metrics.count('tercet_role_switches_total', { outcome });

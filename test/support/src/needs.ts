@@ -9,6 +9,7 @@ const programs: Readonly<Record<string, readonly string[]>> = {
   chromium: ['chromium', 'chromium-browser', 'google-chrome'],
   go: ['go'],
   openssl: ['openssl'],
+  prometheus: ['prometheus'],
   python: ['python3'],
 };
 

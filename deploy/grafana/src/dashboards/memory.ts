@@ -9,7 +9,8 @@ const caches: Row = {
   panels: [
     {
       title: 'KV blocks in use',
-      description: 'Share of the KV blocks of each pod that hold something; kept prefixes are among them.',
+      description:
+        'Share of the KV blocks that requests hold. Kept prefixes are not counted: they yield to any request.',
       kind: 'lines',
       unit: 'share',
       badAbove: 0.95,
@@ -79,8 +80,7 @@ const leases: Row = {
     },
     {
       title: 'Refused reads',
-      description:
-        'Reads and releases of leases that were unknown, expired, consumed or mismatching. Each was answered with a code.',
+      description: 'Reads and releases of leases that were unknown, expired, consumed or mismatching.',
       kind: 'lines',
       unit: 'perSecond',
       queries: [{ expr: promql.rate('tercet_leases_refused_total', ['pod']), legend: '{{pod}}' }],

@@ -184,9 +184,17 @@ const failures: Row = {
       ],
     },
     {
+      title: 'HTTP errors by code',
+      description: 'Errors that clients got instead of an answer; those that never reached a stage are among them.',
+      kind: 'stack',
+      unit: 'requestsPerSecond',
+      queries: [{ expr: promql.rate('tercet_http_errors_total', ['code']), legend: '{{code}}' }],
+    },
+    {
       title: 'Running requests',
       description: 'Requests that the gateway works on, and how many it takes at most before it refuses with 429.',
       kind: 'lines',
+      width: 8,
       unit: 'count',
       queries: [
         { expr: promql.sum('tercet_requests_running', []), legend: 'running' },
@@ -197,6 +205,7 @@ const failures: Row = {
       title: 'Replanned attempts',
       description: 'Attempts after the first: a pod refused, died or moved on, and the request went on elsewhere.',
       kind: 'lines',
+      width: 8,
       unit: 'perSecond',
       queries: [{ expr: promql.rate('tercet_replans_total', ['model']), legend: '{{model}}' }],
     },
@@ -204,6 +213,7 @@ const failures: Row = {
       title: 'Batches of spans',
       description: 'Exports of traces by how they ended. A failed one is lost; requests do not notice.',
       kind: 'lines',
+      width: 8,
       unit: 'perSecond',
       queries: [{ expr: promql.rate('tercet_trace_exports_total', ['outcome']), legend: '{{outcome}}' }],
     },

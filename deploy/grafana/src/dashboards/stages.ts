@@ -83,7 +83,7 @@ const load: Row = {
     },
     ...(['encode', 'prefill', 'decode'] as const).map((role) => ({
       title: `Time in ${role}`,
-      description: `Mean time that a request spends in ${role}: in the queue, with its tensors on their way, and computed.`,
+      description: `Mean time of a request in ${role}: in the queue, with its tensors on their way, and computed.`,
       kind: 'stack' as const,
       unit: 'seconds' as const,
       width: 8,

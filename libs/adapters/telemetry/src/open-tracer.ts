@@ -1,13 +1,5 @@
 import type { TracingConfig } from './config.js';
-import { noTracer, type Tracer } from './tracer.js';
-
-/** Who records, and what becomes of its batches. */
-export interface TracerOptions {
-  readonly service: string;
-  /** Name of the process among others of its service. */
-  readonly instance: string;
-  onExport(outcome: 'ok' | 'failed'): void;
-}
+import { noTracer, type Tracer, type TracerOptions } from './tracer.js';
 
 /** The tracer that the configuration asks for. OpenTelemetry is loaded only where there is an endpoint. */
 export async function openTracer(config: TracingConfig, options: TracerOptions): Promise<Tracer> {

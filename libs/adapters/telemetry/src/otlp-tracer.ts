@@ -21,9 +21,8 @@ import {
   TracerProvider,
 } from '@opentelemetry/sdk-trace';
 import type { TracingConfig } from './config.js';
-import type { TracerOptions } from './open-tracer.js';
 import { formatTraceparent, parseTraceparent } from './traceparent.js';
-import type { RequestSpan, RequestStart, SpanPart, Tracer } from './tracer.js';
+import type { RequestSpan, RequestStart, SpanPart, Tracer, TracerOptions } from './tracer.js';
 
 const closeTimeoutMs = 1000;
 const batchSpansMax = 512;

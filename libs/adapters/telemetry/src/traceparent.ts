@@ -8,7 +8,7 @@ export interface TraceContext {
 const form = /^(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(?:-.*)?$/;
 const zeros = /^0+$/;
 
-/** What a `traceparent` says; `undefined` for one that is absent or malformed, which is ignored as the standard asks. */
+/** What a `traceparent` says; `undefined` for one that is malformed, which is left aside as the standard asks. */
 export function parseTraceparent(text: string | undefined): TraceContext | undefined {
   const [, traceId = '', spanId = '', flags = ''] = form.exec(text ?? '') ?? [];
   if (traceId === '' || zeros.test(traceId) || zeros.test(spanId)) return undefined;

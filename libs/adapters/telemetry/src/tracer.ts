@@ -1,4 +1,5 @@
 import type { SpanName } from '@tercet/contracts';
+import { formatTraceparent, parseTraceparent } from './traceparent.js';
 
 /** Ids, sizes and codes; never a prompt, an image or an answer. */
 export type SpanAttributes = Readonly<Record<string, string | number | readonly string[]>>;
@@ -16,7 +17,7 @@ export interface SpanPart {
 }
 
 export interface RequestStart {
-  /** A UUID and what tells the answers of one HTTP request apart; where the caller brings no trace, it names the trace. */
+  /** A UUID, and what tells the answers of one HTTP request apart. It names the trace where the caller brings none. */
   readonly requestId: string;
   /** As the caller sent it. */
   readonly traceparent: string;
@@ -38,9 +39,23 @@ export interface Tracer {
   close(): Promise<void>;
 }
 
+/** Who records, and what becomes of its batches. */
+export interface TracerOptions {
+  readonly service: string;
+  /** Name of the process among others of its service. */
+  readonly instance: string;
+  onExport(outcome: 'ok' | 'failed'): void;
+}
+
 /** Records nothing. The caller's own trace goes through all the same, so that logs can name it. */
 export const noTracer: Tracer = {
-  begin: ({ traceparent }) => ({ traceparent, end: () => undefined }),
+  begin: ({ traceparent }) => ({ traceparent: cleaned(traceparent), end: () => undefined }),
   record: () => undefined,
   close: async () => undefined,
 };
+
+/** Nothing that the standard does not know goes on to other processes. */
+function cleaned(traceparent: string): string {
+  const context = traceparent === '' ? undefined : parseTraceparent(traceparent);
+  return context === undefined ? '' : formatTraceparent(context);
+}

@@ -1,13 +1,14 @@
 import { createReadStream, statSync } from 'node:fs';
 import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { phaseNameOf, roleNameOf, TercetError, toTercetError, wire } from '@tercet/contracts';
+import { phaseNameOf, roleNameOf, TercetError, toTercetError, type wire } from '@tercet/contracts';
 import { acceptedTraceparent, type Log, traceFields } from '@tercet/telemetry';
 import type { Scope } from '@tercet/tenancy';
 import { webRoot } from '@tercet/web';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { Access, Caller } from '../access/access.js';
 import type { ModelTable } from '../models/model-table.js';
+import { rolesFor } from '../models/roles-for.js';
 import type { Admission } from '../pipeline/admission.js';
 import type { PodTable } from '../pods/pod-table.js';
 import { type ChatOptions, chatCompletions, type Exchange } from './chat.js';
@@ -129,6 +130,7 @@ async function answer(
     if (failure.code === 'internal') {
       options.log.error('http.failed', { path: request.path, ...traceFields(traceparent), error: failure });
     }
+    options.metrics.refused(failure.code);
     if (failure.code === 'body_too_large') response.setHeader('Connection', 'close');
     sendError(response, failure);
   }
@@ -152,17 +154,11 @@ function modelObject(model: ModelTable['all'][number]): object {
 /** Ready when every model has a pod of each stage that it needs. */
 function ready({ models, pods, admission }: RouterOptions, response: Response): void {
   const missing = models.all.flatMap((model) => {
-    const there = new Set(pods.ready().flatMap((pod) => (pod.model === model.name ? [pod.role] : [])));
-    return rolesFor(model).flatMap((role) => (there.has(role) ? [] : [`${model.name}: no ${roleNameOf(role)}`]));
+    const there = new Set(pods.ready().flatMap((pod) => (pod.model === model.name ? [roleNameOf(pod.role)] : [])));
+    return rolesFor(model).flatMap((role) => (there.has(role) ? [] : [`${model.name}: no ${role}`]));
   });
   if (admission.isClosed) missing.push('stopping');
   response.status(missing.length === 0 ? 200 : 503).json({ ready: missing.length === 0, missing });
-}
-
-function rolesFor(model: ModelTable['all'][number]): wire.Role[] {
-  const { ROLE_ENCODE, ROLE_PREFILL, ROLE_DECODE } = wire.Role;
-  if (model.kind === 'embedding') return [ROLE_ENCODE];
-  return [ROLE_PREFILL, ROLE_DECODE, ...(model.vision === undefined ? [] : [ROLE_ENCODE])];
 }
 
 function podObject(status: wire.WorkerStatus): object {
