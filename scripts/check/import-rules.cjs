@@ -64,6 +64,7 @@ module.exports = {
     coreMayUse('allocation', ['cost-model']),
     coreMayUse('controller', ['allocation', 'cost-model']),
     coreMayUse('event-log', []),
+    coreMayUse('jobs', []),
     {
       name: 'adapter-knows-no-adapter',
       severity: 'error',

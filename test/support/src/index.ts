@@ -1,2 +1,3 @@
 export { environment } from './config.js';
 export { needs, needsModel, needsPythonModules } from './needs.js';
+export { PrivatePostgres } from './private-postgres.js';
