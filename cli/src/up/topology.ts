@@ -40,13 +40,25 @@ export interface SystemPlan {
   readonly gateway: ProcessPlan;
 }
 
+/** Where a system on one machine keeps what is more than a process. */
+export interface SystemFiles {
+  /** Folder of the sockets, made anew with every start. */
+  readonly sockets: string;
+  /** Database of files and batches, which outlives every start. */
+  readonly controlStore: string;
+}
+
 /** Cores that one machine gives to the stages: all that this process may use. */
 export function usableCores(): number {
   return Math.max(1, availableParallelism());
 }
 
-/** Every process of a system on one machine, with its sockets in `folder`. */
-export function planSystem(options: UpOptions, models: readonly ModelPaths[], folder: string): SystemPlan {
+/** Every process of a system on one machine, and how it is configured. */
+export function planSystem(
+  options: UpOptions,
+  models: readonly ModelPaths[],
+  { sockets: folder, controlStore }: SystemFiles,
+): SystemPlan {
   const arbiterSocket = join(folder, 'cores.sock');
   const stages = models.flatMap((model, modelIndex) =>
     rolesFor(model).flatMap((role) =>
@@ -64,6 +76,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fo
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
+      STORE: { kind: 'sqlite', path: controlStore },
       REQUESTS: { runningMax: options.requests },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
     }),

@@ -2,8 +2,10 @@ import { createServer, type Server } from 'node:http';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { TercetError, toTercetError } from '@tercet/contracts';
 import { GrpcServer } from '@tercet/grpc';
+import type { ControlStore } from '@tercet/jobs';
 import { MediaFetcher } from '@tercet/media-fetch';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
+import { BatchRunner } from './batches/batch-runner.js';
 import type { GatewayConfig } from './config.js';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
@@ -14,11 +16,13 @@ import { GatewayMetrics } from './metrics.js';
 import { ModelTable } from './models/model-table.js';
 import { openModel } from './models/served-model.js';
 import { Admission } from './pipeline/admission.js';
+import { BackgroundAdmission } from './pipeline/background-admission.js';
 import { Embeddings } from './pipeline/embeddings.js';
 import { Pipeline } from './pipeline/pipeline.js';
 import { grpcCalls } from './pods/grpc-calls.js';
 import { type Pod, PodTable } from './pods/pod-table.js';
 import { gatewayService } from './rpc.js';
+import { openStore } from './store.js';
 
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
@@ -26,16 +30,17 @@ export const METRICS = Symbol('metrics');
 export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
 export const ADMISSION = Symbol('admission');
-export const PIPELINE = Symbol('pipeline');
 export const GENERATE = Symbol('generate');
 export const EMBED = Symbol('embed');
+export const STORE = Symbol('store');
+export const BATCHES = Symbol('batches');
 export const HTTP_SERVER = Symbol('http server');
 export const GRPC_SERVER = Symbol('grpc server');
 
 /** The gateway process: models, the pods that serve them, the pipeline over both, and the APIs in front of it. */
 @Module({
   providers: [
-    { provide: LOG, useFactory: () => openLog({ service: 'gateway' }) },
+    { provide: LOG, useFactory: () => openLog({ service: 'gateway', pid: process.pid }) },
     { provide: METRICS, useFactory: () => new GatewayMetrics() },
     {
       provide: MODELS,
@@ -54,31 +59,31 @@ export const GRPC_SERVER = Symbol('grpc server');
       useFactory: ({ requests }: GatewayConfig) => new Admission(requests.runningMax),
     },
     {
-      provide: PIPELINE,
-      inject: [CONFIG, PODS, ADMISSION, LOG],
-      useFactory: ({ requests, media }: GatewayConfig, pods: PodTable, admission: Admission, log: Log) =>
-        new Pipeline<Pod>({
-          pods,
-          calls: grpcCalls,
-          prepare: { fetcher: fetcherOf(media), limits: media },
-          admission,
-          clock: systemClock,
-          log,
-          limits: requests,
-        }),
-    },
-    {
       provide: GENERATE,
-      inject: [PIPELINE, METRICS],
-      useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics) => measured(pipeline, metrics),
+      inject: [CONFIG, ADMISSION, PODS, METRICS, LOG],
+      useFactory: (config: GatewayConfig, admission: Admission, ...parts: WorkParts) =>
+        generateBehind(admission, config, parts),
     },
     {
       provide: EMBED,
-      inject: [CONFIG, PODS, ADMISSION, METRICS, LOG],
-      useFactory: ({ requests: limits }: GatewayConfig, ...parts: EmbedParts) => {
-        const [pods, admission, metrics, log] = parts;
-        const options = { pods, calls: grpcCalls, admission, clock: systemClock, log, limits };
-        return measuredEmbeddings(new Embeddings<Pod>(options), metrics);
+      inject: [CONFIG, ADMISSION, PODS, METRICS, LOG],
+      useFactory: (config: GatewayConfig, admission: Admission, ...parts: WorkParts) =>
+        embedBehind(admission, config, parts),
+    },
+    { provide: STORE, inject: [CONFIG], useFactory: ({ store }: GatewayConfig) => openStore(store) },
+    {
+      provide: BATCHES,
+      inject: [CONFIG, STORE, ADMISSION, MODELS, PODS, METRICS, LOG],
+      useFactory: (config: GatewayConfig, store: ControlStore, ...parts: BatchParts) => {
+        const [admission, models, ...work] = parts;
+        const background = new BackgroundAdmission(admission, config.batches.runningMax);
+        const ways = {
+          generate: generateBehind(background, config, work),
+          embed: embedBehind(background, config, work),
+        };
+        const [, metrics, log] = work;
+        const { batches: limits } = config;
+        return new BatchRunner({ store, routes: { models, metrics, ...ways }, background, log, limits });
       },
     },
     {
@@ -89,11 +94,13 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: HTTP_SERVER,
-      inject: [CONFIG, MODELS, PODS, ADMISSION, GENERATE, EMBED, METRICS, LOG],
+      inject: [CONFIG, MODELS, PODS, ADMISSION, GENERATE, EMBED, METRICS, LOG, STORE, BATCHES],
       useFactory: (config: GatewayConfig, ...parts: HttpParts) => {
-        const [models, pods, admission, generate, embed, metrics, log] = parts;
+        const [models, pods, admission, generate, embed, metrics, log, store, batches] = parts;
         const { bodyBytesMax } = config.http;
-        const app = routesOf({ models, generate, embed, metrics, pods, admission, bodyBytesMax, log });
+        const { fileBytesMax, underWayMax } = config.batches;
+        const stored = { store, fileBytesMax, underWayMax, onChange: () => batches.wake() };
+        const app = routesOf({ models, generate, embed, metrics, pods, admission, bodyBytesMax, log, ...stored });
         const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app);
         return listen(server.on('clientError', refuseConnection), config);
       },
@@ -102,8 +109,23 @@ export const GRPC_SERVER = Symbol('grpc server');
 })
 export class AppModule {}
 
-type EmbedParts = [PodTable, Admission, GatewayMetrics, Log];
-type HttpParts = [ModelTable, PodTable, Admission, Generate, Embed, GatewayMetrics, Log];
+type WorkParts = [PodTable, GatewayMetrics, Log];
+type BatchParts = [Admission, ModelTable, ...WorkParts];
+type HttpParts = [ModelTable, PodTable, Admission, Generate, Embed, GatewayMetrics, Log, ControlStore, BatchRunner];
+type Entrance = Pick<Admission, 'enter'>;
+
+function generateBehind(admission: Entrance, config: GatewayConfig, [pods, metrics, log]: WorkParts): Generate {
+  const { requests: limits, media } = config;
+  const prepare = { fetcher: fetcherOf(media), limits: media };
+  const options = { pods, calls: grpcCalls, prepare, admission, clock: systemClock, log, limits };
+  return measured(new Pipeline<Pod>(options), metrics);
+}
+
+function embedBehind(admission: Entrance, config: GatewayConfig, [pods, metrics, log]: WorkParts): Embed {
+  const { requests: limits } = config;
+  const options = { pods, calls: grpcCalls, admission, clock: systemClock, log, limits };
+  return measuredEmbeddings(new Embeddings<Pod>(options), metrics);
+}
 
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {

@@ -6,8 +6,10 @@ import { NestFactory } from '@nestjs/core';
 import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
+import type { ControlStore } from '@tercet/jobs';
 import { type Log, openLog } from '@tercet/telemetry';
-import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, LOG, PODS } from './app.module.js';
+import { ADMISSION, appModule, BATCHES, GRPC_SERVER, HTTP_SERVER, LOG, PODS, STORE } from './app.module.js';
+import type { BatchRunner } from './batches/batch-runner.js';
 import { readConfig } from './config.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
@@ -35,15 +37,21 @@ async function main(args: readonly string[]): Promise<void> {
   process.exit(0);
 }
 
-/** In order: no new requests, running ones finish or run out of patience, then connections and pods go. */
+/**
+ * In order: no new requests, batch lines are given back, running requests finish or run out of patience, then
+ * connections, pods and the store go.
+ */
 async function stop(app: INestApplicationContext): Promise<void> {
   const server = app.get<Server>(HTTP_SERVER);
   const closed = new Promise((resolve) => server.close(resolve));
   const patience = new Promise((resolve) => setTimeout(resolve, drainTimeoutMs).unref());
-  await Promise.race([app.get<Admission>(ADMISSION).close(), patience]);
+  const drained = app.get<Admission>(ADMISSION).close();
+  await app.get<BatchRunner>(BATCHES)[Symbol.asyncDispose]();
+  await Promise.race([drained, patience]);
   server.closeIdleConnections();
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 500).unref())]);
   server.closeAllConnections();
   await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));
   app.get<PodTable>(PODS)[Symbol.dispose]();
+  await app.get<ControlStore>(STORE)[Symbol.asyncDispose]();
 }

@@ -14,5 +14,7 @@ export async function* piecesOf(content: Uint8Array, bytes: number): AsyncGenera
 }
 
 export async function wholeOf(content: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  return Buffer.concat(await Array.fromAsync(content));
+  const pieces: Uint8Array[] = [];
+  for await (const piece of content) pieces.push(piece);
+  return Buffer.concat(pieces);
 }

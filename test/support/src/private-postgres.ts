@@ -6,8 +6,8 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const startTimeoutMs = 30_000;
-/** `nobody`: the server refuses to run as root. */
-const unprivileged = { uid: 65534, gid: 65534 };
+/** The server refuses to run as root: then it is `nobody`. */
+const owner = process.getuid?.() === 0 ? { uid: 65534, gid: 65534 } : undefined;
 
 /** A PostgreSQL of a test's own: a Unix socket in a temporary folder, and no syncs to the disk, for it may be lost. */
 export class PrivatePostgres implements AsyncDisposable {
@@ -18,11 +18,10 @@ export class PrivatePostgres implements AsyncDisposable {
   /** @param program path of `postgres`, as `needs` finds it; `initdb` lies beside the file that it leads to */
   static async start(program: string): Promise<PrivatePostgres> {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-postgres-'));
-    const user = process.getuid?.() === 0 ? unprivileged : {};
-    if ('uid' in user) chownSync(folder, user.uid, user.gid);
+    if (owner !== undefined) chownSync(folder, owner.uid, owner.gid);
     const initdb = join(dirname(realpathSync(program)), 'initdb');
     const options = ['-D', join(folder, 'data'), '-U', 'tercet', '--auth=trust', '--no-sync', '--locale=C.UTF-8'];
-    execFileSync(initdb, options, { stdio: 'ignore', cwd: folder, ...user });
+    execFileSync(initdb, options, { stdio: 'ignore', cwd: folder, ...owner });
     const postgres = new PrivatePostgres(program, folder);
     await postgres.#untilReady();
     return postgres;
@@ -50,8 +49,7 @@ export class PrivatePostgres implements AsyncDisposable {
     const folder = this.address.host;
     const settings = ['listen_addresses=', 'fsync=off', `unix_socket_directories=${folder}`];
     const args = ['-D', join(folder, 'data'), ...settings.flatMap((setting) => ['-c', setting])];
-    const user = process.getuid?.() === 0 ? unprivileged : {};
-    return spawn(this.#program, args, { stdio: 'ignore', cwd: folder, ...user });
+    return spawn(this.#program, args, { stdio: 'ignore', cwd: folder, ...owner });
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {

@@ -3,10 +3,11 @@ import { TercetError, type wire } from '@tercet/contracts';
 import { z } from 'zod';
 import type { ServedModel } from '../models/served-model.js';
 import type { GenerationRequest, PromptSource } from '../pipeline/request.js';
-import type { ChatOptions, Exchange } from './chat.js';
+import type { ChatOptions } from './chat.js';
 import { inertFields, parseBody, samplingFields, samplingOf, stopsOf } from './chat-request.js';
 import { serverTiming, timelineOf, usageOf } from './chat-response.js';
 import { type CollectedChoice, collect } from './collect.js';
+import type { Exchange } from './exchange.js';
 import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
 import { streamChoices } from './stream-choices.js';
 
@@ -32,7 +33,7 @@ const tokensMaxDefault = 16;
 export async function completions(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal }: Exchange,
+  { response, openStream, signal }: Exchange,
 ): Promise<void> {
   const body = parseBody(CompletionBody, json);
   const model = models.get(body.model);
@@ -42,7 +43,7 @@ export async function completions(
   if (body.stream === true) {
     const includeUsage = body.stream_options?.include_usage ?? false;
     const shape = { id: head.id, envelope: envelope(head), includeUsage, choiceOf: choiceChunk };
-    return streamChoices(events, shape, response);
+    return streamChoices(events, shape, openStream);
   }
   const choices = await collect(events, requests.length);
   const first = choices[0]?.finished.timeline;

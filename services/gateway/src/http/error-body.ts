@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type TercetError, toTercetError } from '@tercet/contracts';
-import type { Response } from 'express';
+import type { Log } from '@tercet/telemetry';
+import type { Request, Response } from 'express';
 
 const retryAfterSeconds = 1;
 
@@ -36,6 +37,18 @@ export function sendError(response: Response, error: unknown, requestId: string 
   }
   if (toTercetError(error).retry === 'later') response.setHeader('Retry-After', String(retryAfterSeconds));
   response.status(status).json(body);
+}
+
+/** {@link sendError} for a route that failed; a bug is logged, and what was not read of the request is left unread. */
+export function answerFailure(
+  log: Log,
+  { request, response }: { request: Request; response: Response },
+  error: unknown,
+) {
+  const failure = toTercetError(error);
+  if (failure.code === 'internal') log.error('http.failed', { path: request.path, error: failure });
+  if (!request.complete && !response.headersSent) response.setHeader('Connection', 'close');
+  sendError(response, failure);
 }
 
 function sentence({ message }: TercetError): string {

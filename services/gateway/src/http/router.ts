@@ -1,37 +1,25 @@
 import { createReadStream, statSync } from 'node:fs';
 import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { TercetError, toTercetError, wire } from '@tercet/contracts';
-import type { Log } from '@tercet/telemetry';
+import { TercetError, wire } from '@tercet/contracts';
 import { webRoot } from '@tercet/web';
 import express, { type Express, type Request, type Response } from 'express';
 import type { ModelTable } from '../models/model-table.js';
 import type { Admission } from '../pipeline/admission.js';
 import type { PodTable } from '../pods/pod-table.js';
-import { type ChatOptions, chatCompletions, type Exchange } from './chat.js';
-import { completions } from './completions.js';
-import { type EmbeddingsOptions, embeddings } from './embeddings.js';
-import { sendError } from './error-body.js';
+import { answerFailure, sendError } from './error-body.js';
+import { EventStream } from './event-stream.js';
+import { type JsonRoute, type JsonRouteOptions, jsonRoutes } from './json-routes.js';
+import { onlyMethods } from './only-methods.js';
 import { openApiDocument } from './openapi.js';
 import { readJson } from './read-json.js';
-import { responses } from './responses.js';
+import { addStoredRoutes, type StoredRouteOptions } from './stored-routes.js';
 
-export interface RouterOptions extends ChatOptions, EmbeddingsOptions {
+export interface RouterOptions extends JsonRouteOptions, StoredRouteOptions {
   readonly models: ModelTable;
   readonly pods: PodTable;
   readonly admission: Admission;
-  readonly bodyBytesMax: number;
-  readonly log: Log;
 }
-
-type JsonRoute = (options: RouterOptions, json: unknown, exchange: Exchange) => Promise<void>;
-
-const postRoutes: Readonly<Record<string, JsonRoute>> = {
-  '/v1/chat/completions': chatCompletions,
-  '/v1/completions': completions,
-  '/v1/responses': responses,
-  '/v1/embeddings': embeddings,
-};
 
 /** Beside the files of the page. */
 const getRoutes = [
@@ -48,10 +36,11 @@ const getRoutes = [
 export function routesOf(options: RouterOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag');
-  for (const [path, route] of Object.entries(postRoutes)) {
+  for (const [path, route] of Object.entries(jsonRoutes)) {
     app.post(path, (request, response) => answer(options, { request, response }, route));
     app.all(path, onlyMethods('POST'));
   }
+  addStoredRoutes(app, options);
   app.get('/v1/models', (_, response) => response.json({ object: 'list', data: options.models.all.map(modelObject) }));
   app.get('/v1/models/:name', (request, response) => {
     guarded(response, () => response.json(modelObject(options.models.any(request.params.name))));
@@ -73,13 +62,6 @@ export function routesOf(options: RouterOptions): Express {
   return app;
 }
 
-function onlyMethods(allow: string): (request: Request, response: Response) => void {
-  return ({ method, path }, response) => {
-    response.setHeader('Allow', allow);
-    sendError(response, new TercetError('method_not_allowed', { method, path }));
-  };
-}
-
 /** Express gives the error of a path that it cannot decode only to a function of four parameters. */
 function badPath(error: unknown, request: Request, response: Response, _next: unknown): void {
   const isPath = error instanceof URIError;
@@ -90,7 +72,7 @@ function badPath(error: unknown, request: Request, response: Response, _next: un
 /** Reads the body, runs the route, and cancels everything when the client leaves. */
 async function answer(
   options: RouterOptions,
-  { request, response }: Pick<Exchange, 'request' | 'response'>,
+  { request, response }: { request: Request; response: Response },
   route: JsonRoute,
 ): Promise<void> {
   const gone = new AbortController();
@@ -99,12 +81,10 @@ async function answer(
   });
   try {
     const json = await readJson(request, options.bodyBytesMax);
-    await route(options, json, { request, response, signal: gone.signal });
+    const openStream = (headers: Readonly<Record<string, string>>) => new EventStream(response, headers);
+    await route(options, json, { response, openStream, signal: gone.signal });
   } catch (error) {
-    const failure = toTercetError(error);
-    if (failure.code === 'internal') options.log.error('http.failed', { path: request.path, error: failure });
-    if (failure.code === 'body_too_large') response.setHeader('Connection', 'close');
-    sendError(response, failure);
+    answerFailure(options.log, { request, response }, error);
   }
 }
 

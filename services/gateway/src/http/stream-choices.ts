@@ -1,8 +1,8 @@
-import type { Response } from 'express';
 import { serverTiming, timelineOf, usageOf } from './chat-response.js';
 import type { Finished } from './collect.js';
 import { errorBody } from './error-body.js';
-import { EventStream } from './event-stream.js';
+import type { EventStream } from './event-stream.js';
+import type { Exchange } from './exchange.js';
 import type { ChoiceEvent } from './merge-answers.js';
 
 /** How a route writes the chunks of a streamed response. */
@@ -22,7 +22,7 @@ export interface ChunkShape {
 export async function streamChoices(
   events: AsyncGenerator<ChoiceEvent>,
   shape: ChunkShape,
-  response: Response,
+  openStream: Exchange['openStream'],
 ): Promise<void> {
   const { id, envelope, includeUsage } = shape;
   const accepted: ChoiceEvent[] = [];
@@ -36,7 +36,7 @@ export async function streamChoices(
       if (event.kind === 'finished') finished.push(event);
       const ttft = event.kind === 'finished' ? event.timeline : event.ttft;
       const timing = ttft === undefined ? {} : { 'Server-Timing': serverTiming(ttft) };
-      out ??= new EventStream(response, { 'x-request-id': id, ...timing });
+      out ??= openStream({ 'x-request-id': id, ...timing });
       for (const ready of accepted.splice(0)) await out.send(chunkOf(shape, ready));
     }
     const usage = usageOf(finished.map((event) => event.usage));

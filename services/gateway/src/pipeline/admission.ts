@@ -2,13 +2,14 @@ import { TercetError } from '@tercet/contracts';
 
 /** Requests that run at a time; one more is refused at once, so that the client can go elsewhere. */
 export class Admission {
-  readonly #runningMax: number;
+  readonly runningMax: number;
+  readonly #onEnter: (() => void)[] = [];
   #running = 0;
   #closed = false;
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(runningMax: number) {
-    this.#runningMax = runningMax;
+    this.runningMax = runningMax;
   }
 
   get running(): number {
@@ -19,11 +20,18 @@ export class Admission {
     return this.#closed;
   }
 
+  /** The listener hears of every request that enters. */
+  onEnter(listener: () => void): void {
+    this.#onEnter.push(listener);
+  }
+
   /** @throws overloaded, shutting_down */
   enter(): Disposable {
     if (this.#closed) throw new TercetError('shutting_down');
-    if (this.#running >= this.#runningMax) throw new TercetError('overloaded', { runningMax: this.#runningMax });
+    const { runningMax } = this;
+    if (this.#running >= runningMax) throw new TercetError('overloaded', { runningMax });
     this.#running++;
+    for (const listener of this.#onEnter) listener();
     let left = false;
     return {
       [Symbol.dispose]: () => {
