@@ -3,7 +3,7 @@ import { TercetError } from '@tercet/contracts';
 import { type ControlStore, cancelled, type Job, newJob } from '@tercet/jobs';
 import { z } from 'zod';
 import { parseBody } from './chat-request.js';
-import { fileWith, listObject, secondsOf, tenant } from './files.js';
+import { fileWith, listObject, type Owned, secondsOf } from './files.js';
 import { jsonRoutes } from './json-routes.js';
 
 export interface BatchesOptions {
@@ -35,10 +35,13 @@ export const BatchesQuery = z.strictObject({
 });
 
 /** `POST /v1/batches` @throws invalid_request, file_not_found, overloaded */
-export async function createBatch(options: BatchesOptions, json: unknown): Promise<object> {
+export async function createBatch(
+  options: BatchesOptions,
+  { tenant, json }: Owned & { readonly json: unknown },
+): Promise<object> {
   const { store, underWayMax } = options;
   const { input_file_id: inputFileId, endpoint, metadata = null } = parseBody(BatchBody, json);
-  const { purpose } = await fileWith(store, inputFileId);
+  const { purpose } = await fileWith(store, { tenant, id: inputFileId });
   if (purpose !== 'batch') throw new TercetError('invalid_request', { param: 'input_file_id', purpose });
   const id = `batch_${randomUUID().replaceAll('-', '')}`;
   const job = newJob({ id, tenant, endpoint, inputFileId, metadata, nowMs: await store.nowMs(), windowMs });
@@ -48,22 +51,25 @@ export async function createBatch(options: BatchesOptions, json: unknown): Promi
 }
 
 /** `GET /v1/batches` */
-export async function listBatches({ store }: BatchesOptions, query: unknown): Promise<object> {
+export async function listBatches(
+  { store }: BatchesOptions,
+  { tenant, query }: Owned & { readonly query: unknown },
+): Promise<object> {
   const { after, limit } = parseBody(BatchesQuery, query);
-  if (after !== undefined) await jobWith(store, after);
+  if (after !== undefined) await jobWith(store, { tenant, id: after });
   const page = await store.jobs.list({ tenant, limit, ...(after === undefined ? {} : { after }) });
   return listObject(page.items.map(batchObject), page.hasMore);
 }
 
 /** `GET /v1/batches/{id}` @throws batch_not_found */
-export async function getBatch({ store }: BatchesOptions, id: string): Promise<object> {
-  return batchObject(await jobWith(store, id));
+export async function getBatch({ store }: BatchesOptions, which: BatchId): Promise<object> {
+  return batchObject(await jobWith(store, which));
 }
 
 /** `POST /v1/batches/{id}/cancel` @throws batch_not_found, batch_state */
-export async function cancelBatch(options: BatchesOptions, id: string): Promise<object> {
+export async function cancelBatch(options: BatchesOptions, which: BatchId): Promise<object> {
   const { store } = options;
-  await jobWith(store, id);
+  const { id } = await jobWith(store, which);
   const nowMs = await store.nowMs();
   const job = await store.jobs.change(id, (before) => cancelled(before, nowMs));
   if (job === undefined) throw new TercetError('batch_not_found', { batch: id });
@@ -71,7 +77,9 @@ export async function cancelBatch(options: BatchesOptions, id: string): Promise<
   return batchObject(job);
 }
 
-async function jobWith(store: ControlStore, id: string): Promise<Job> {
+type BatchId = Owned & { readonly id: string };
+
+async function jobWith(store: ControlStore, { tenant, id }: BatchId): Promise<Job> {
   const job = await store.jobs.get(id);
   if (job?.tenant !== tenant) throw new TercetError('batch_not_found', { batch: id.slice(0, 100) });
   return job;

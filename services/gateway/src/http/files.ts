@@ -32,16 +32,21 @@ export const FilesQuery = z.strictObject({
   order: z.literal('desc').optional(),
 });
 
-/** Everything is one tenant's. */
-export const tenant = '';
+/** Whose files and batches are seen. */
+export interface Owned {
+  readonly tenant: string;
+}
 
 /** `POST /v1/files` @throws invalid_request, body_too_large, store_unavailable, disk_full */
-export async function uploadFile({ store, fileBytesMax }: FilesOptions, request: IncomingMessage): Promise<object> {
+export async function uploadFile(
+  { store, fileBytesMax }: FilesOptions,
+  { request, tenant }: Owned & { readonly request: IncomingMessage },
+): Promise<object> {
   const id = `file-${randomUUID().replaceAll('-', '')}`;
   const take = (content: AsyncIterable<Uint8Array>) => store.files.upload(id, content);
   const { filename, bytes, fields } = await readMultipart(request, { bytesMax: fileBytesMax, take });
   try {
-    const file = await fileOf(store, { id, filename, bytes, fields });
+    const file = await fileOf(store, { id, tenant, filename, bytes, fields });
     await store.files.publish(file);
     return fileObject(file);
   } catch (error) {
@@ -52,29 +57,39 @@ export async function uploadFile({ store, fileBytesMax }: FilesOptions, request:
 
 async function fileOf(
   store: ControlStore,
-  { id, filename, bytes, fields }: { id: string; filename: string; bytes: number; fields: object },
+  { fields, ...given }: Pick<StoredFile, 'id' | 'tenant' | 'filename' | 'bytes'> & { fields: object },
 ): Promise<StoredFile> {
   const { purpose, ...rest } = parseBody(UploadFields, fields);
-  if (bytes === 0) throw new TercetError('invalid_request', { param: 'file', reason: 'empty' });
+  if (given.bytes === 0) throw new TercetError('invalid_request', { param: 'file', reason: 'empty' });
   const createdMs = await store.nowMs();
   const seconds = rest['expires_after[seconds]'];
   const expiresMs = seconds === undefined ? null : createdMs + seconds * 1000;
-  const source = { kind: 'uploaded' } as const;
-  return { id, tenant, purpose, filename: filename.slice(0, 255), bytes, createdMs, expiresMs, source };
+  const filename = given.filename.slice(0, 255);
+  return { ...given, purpose, filename, createdMs, expiresMs, source: { kind: 'uploaded' } };
 }
 
 /** `GET /v1/files` */
-export async function listFiles({ store }: FilesOptions, query: unknown): Promise<object> {
+export async function listFiles(
+  { store }: FilesOptions,
+  { tenant, query }: Owned & { readonly query: unknown },
+): Promise<object> {
   const { purpose, after, limit } = parseBody(FilesQuery, query);
-  if (after !== undefined) await fileWith(store, after);
+  if (after !== undefined) await fileWith(store, { tenant, id: after });
   const which = { ...(purpose === undefined ? {} : { purpose }), ...(after === undefined ? {} : { after }) };
   const { items, hasMore } = await store.files.list({ tenant, limit, ...which });
   const nowMs = await store.nowMs();
   return listObject(items.filter((file) => !isGone(file, nowMs)).map(fileObject), hasMore);
 }
 
+/** `GET /v1/files/{id}` @throws file_not_found */
+export async function getFile({ store }: FilesOptions, which: FileId): Promise<object> {
+  return fileObject(await fileWith(store, which));
+}
+
+type FileId = Owned & { readonly id: string };
+
 /** @throws file_not_found */
-export async function fileWith(store: ControlStore, id: string): Promise<StoredFile> {
+export async function fileWith(store: ControlStore, { tenant, id }: FileId): Promise<StoredFile> {
   const file = await store.files.get(id);
   if (file === undefined || file.tenant !== tenant || isGone(file, await store.nowMs())) {
     throw new TercetError('file_not_found', { file: id.slice(0, 100) });
@@ -87,8 +102,8 @@ export function contentOf(store: ControlStore, { id, source }: StoredFile): Asyn
 }
 
 /** `DELETE /v1/files/{id}` @throws file_not_found */
-export async function deleteFile({ store }: FilesOptions, id: string): Promise<object> {
-  await fileWith(store, id);
+export async function deleteFile({ store }: FilesOptions, which: Owned & { readonly id: string }): Promise<object> {
+  const { id } = await fileWith(store, which);
   await store.files.delete(id);
   return { id, object: 'file', deleted: true };
 }

@@ -4,7 +4,7 @@ import type { Log } from '@tercet/telemetry';
 import type { Express, Request, Response } from 'express';
 import { type BatchesOptions, cancelBatch, createBatch, getBatch, listBatches } from './batches.js';
 import { answerFailure } from './error-body.js';
-import { contentOf, deleteFile, type FilesOptions, fileObject, fileWith, listFiles, uploadFile } from './files.js';
+import { contentOf, deleteFile, type FilesOptions, fileWith, getFile, listFiles, uploadFile } from './files.js';
 import { onlyMethods } from './only-methods.js';
 import { readJson } from './read-json.js';
 
@@ -13,66 +13,61 @@ export interface StoredRouteOptions extends FilesOptions, BatchesOptions {
   readonly log: Log;
 }
 
+/** What a route was asked, by whom. */
+interface Asked {
+  readonly request: Request;
+  readonly response: Response;
+  readonly tenant: string;
+  /** Of the file or batch in the path; empty where the path names none. */
+  readonly id: string;
+  readonly query: unknown;
+}
+
+/** @returns what is answered; undefined when it answered already */
+type StoredRoute = (options: StoredRouteOptions, asked: Asked) => Promise<object | undefined>;
+type Method = 'get' | 'post' | 'delete';
+
+const routes: Readonly<Record<string, Partial<Record<Method, StoredRoute>>>> = {
+  '/v1/files': { get: listFiles, post: uploadFile },
+  '/v1/files/:id': { get: getFile, delete: deleteFile },
+  '/v1/files/:id/content': { get: sendContent },
+  '/v1/batches': { get: listBatches, post: createBatchOf },
+  '/v1/batches/:id': { get: getBatch },
+  '/v1/batches/:id/cancel': { post: cancelBatch },
+};
+
 /** Routes over the control store: files and batches. */
 export function addStoredRoutes(app: Express, options: StoredRouteOptions): void {
-  const { store, bodyBytesMax, log } = options;
-  type Route = (request: Request, id: string, response: Response) => Promise<object | undefined>;
-  const reply = (route: Route) => async (request: Request, response: Response) => {
-    try {
-      const body = await route(request, String(request.params.id ?? ''), response);
-      if (body !== undefined) response.json(body);
-    } catch (error) {
-      answerFailure(log, { request, response }, error);
+  for (const [path, methods] of Object.entries(routes)) {
+    for (const [method, route] of Object.entries(methods)) {
+      app[method as Method](path, (request, response) => reply(options, { request, response }, route));
     }
-  };
-  app.post(
-    '/v1/files',
-    reply((request) => uploadFile(options, request)),
-  );
-  app.get(
-    '/v1/files',
-    reply(({ query }) => listFiles(options, query)),
-  );
-  app.all('/v1/files', onlyMethods('GET, HEAD, POST'));
-  app.get(
-    '/v1/files/:id',
-    reply(async (_, id) => fileObject(await fileWith(store, id))),
-  );
-  app.delete(
-    '/v1/files/:id',
-    reply((_, id) => deleteFile(options, id)),
-  );
-  app.all('/v1/files/:id', onlyMethods('GET, HEAD, DELETE'));
-  app.get(
-    '/v1/files/:id/content',
-    reply((_, id, response) => sendContent(options, id, response)),
-  );
-  app.all('/v1/files/:id/content', onlyMethods('GET, HEAD'));
-  const json = (request: Request) => readJson(request, bodyBytesMax);
-  app.post(
-    '/v1/batches',
-    reply(async (request) => createBatch(options, await json(request))),
-  );
-  app.get(
-    '/v1/batches',
-    reply(({ query }) => listBatches(options, query)),
-  );
-  app.all('/v1/batches', onlyMethods('GET, HEAD, POST'));
-  app.get(
-    '/v1/batches/:id',
-    reply((_, id) => getBatch(options, id)),
-  );
-  app.all('/v1/batches/:id', onlyMethods('GET, HEAD'));
-  app.post(
-    '/v1/batches/:id/cancel',
-    reply((_, id) => cancelBatch(options, id)),
-  );
-  app.all('/v1/batches/:id/cancel', onlyMethods('POST'));
+    const allowed = Object.keys(methods).map((method) => (method === 'get' ? 'GET, HEAD' : method.toUpperCase()));
+    app.all(path, onlyMethods(allowed.join(', ')));
+  }
+}
+
+async function reply(
+  options: StoredRouteOptions,
+  { request, response }: Pick<Asked, 'request' | 'response'>,
+  route: StoredRoute,
+): Promise<void> {
+  const { query, params } = request;
+  try {
+    const body = await route(options, { request, response, query, id: String(params.id ?? ''), tenant: '' });
+    if (body !== undefined) response.json(body);
+  } catch (error) {
+    answerFailure(options.log, { request, response }, error);
+  }
+}
+
+async function createBatchOf(options: StoredRouteOptions, { request, tenant }: Asked): Promise<object> {
+  return createBatch(options, { tenant, json: await readJson(request, options.bodyBytesMax) });
 }
 
 /** `GET /v1/files/{id}/content`. The connection breaks when the content cannot be read to its end. */
-async function sendContent({ store }: StoredRouteOptions, id: string, response: Response): Promise<undefined> {
-  const file = await fileWith(store, id);
+async function sendContent({ store }: StoredRouteOptions, { response, ...which }: Asked): Promise<undefined> {
+  const file = await fileWith(store, which);
   response.writeHead(200, {
     'Content-Type': 'application/octet-stream',
     'Content-Length': String(file.bytes),
