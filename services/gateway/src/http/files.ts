@@ -24,6 +24,18 @@ const UploadFields = z.strictObject({
   'expires_after[seconds]': ExpirySeconds.optional(),
 });
 
+/** The form of an upload, for the API's description. */
+export const uploadForm = {
+  type: 'object',
+  required: ['purpose', 'file'],
+  properties: {
+    purpose: { enum: ['batch'] },
+    file: { type: 'string', format: 'binary' },
+    'expires_after[anchor]': { enum: ['created_at'] },
+    'expires_after[seconds]': { type: 'integer', minimum: hour, maximum: 30 * day },
+  },
+};
+
 export const filesPageMax = 10_000;
 export const FilesQuery = z.strictObject({
   purpose: z.string().optional(),

@@ -82,6 +82,8 @@ class Form {
       this.fail(malformed(`a file in the field ${field.slice(0, 40)}`));
       return;
     }
+    // It may break twice, by its end and by `fail`: whoever reads it hears of the first only.
+    content.on('error', () => undefined);
     const taken = this.#options.take(this.#limited(content));
     taken.catch((error: unknown) => this.fail(error));
     this.#file = { filename, content, taken };
