@@ -41,7 +41,7 @@ const BatchesConfig = z.strictObject({
   leaseMs: z.int().min(1000).default(10_000),
   pollMs: z.int().min(50).default(1000),
   /** A line that began so often without an end has failed. */
-  attemptsMax: z.int().min(1).default(5),
+  attemptsMax: z.int().min(1).default(10),
   resultsKeptMs: z
     .int()
     .min(60_000)
