@@ -48,6 +48,11 @@ describe('help', () => {
     ['models', 'rm'],
     ['top'],
     ['plan'],
+    ['batch'],
+    ['batch', 'submit'],
+    ['batch', 'list'],
+    ['batch', 'results'],
+    ['batch', 'cancel'],
   ];
   test('is as written down, with examples', async () => {
     const texts = await Promise.all(commands.map((command) => runCli([...command, '--help'])));

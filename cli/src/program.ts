@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
+import { batchCommand } from './batch/batch.js';
 import { chatCommand } from './commands/chat.js';
 import { modelsCommand } from './commands/models.js';
 import { topCommand } from './commands/top.js';
@@ -29,6 +30,7 @@ export function makeProgram(terminal: Terminal): Command {
     .addCommand(modelsCommand(terminal))
     .addCommand(topCommand(terminal))
     .addCommand(planCommand(terminal))
+    .addCommand(batchCommand(terminal))
     .addHelpText('after', help);
   for (const command of everyCommand(program)) prepare(command);
   return program;
