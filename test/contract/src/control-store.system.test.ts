@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
@@ -28,6 +28,16 @@ describe('node:sqlite', () => {
     const file = path();
     return () => open(file);
   });
+  refusesNewer(() => {
+    const file = path();
+    return () => SqliteDatabase.open({ path: file, clock: new ManualClock(1) });
+  });
+
+  test('a file that is no database is told as such', async () => {
+    const file = path();
+    writeFileSync(file, 'hello '.repeat(1000));
+    await expect(open(file)).rejects.toMatchObject({ code: 'store_unavailable' });
+  });
 });
 
 const postgres = needs('postgres');
@@ -38,14 +48,19 @@ if (postgres !== undefined) {
       server = await PrivatePostgres.start(postgres);
     }, 60_000);
     afterAll(() => server?.[Symbol.asyncDispose]());
-    const openNew = async () => {
+    const newDatabase = async () => {
       const database = `tercet${ids++}`;
       await using admin = new PostgresDatabase({ ...server.address, connectionsMax: 1 });
       await admin.rows(`CREATE DATABASE ${database}`);
-      return () => SqlControlStore.open(new PostgresDatabase({ ...server.address, database, connectionsMax: 4 }));
+      return () => new PostgresDatabase({ ...server.address, database, connectionsMax: 4 });
+    };
+    const openNew = async () => {
+      const connect = await newDatabase();
+      return () => SqlControlStore.open(connect());
     };
     controlStoreContract(async () => (await openNew())());
     sharedStoreContract(openNew);
+    refusesNewer(newDatabase);
 
     test('a server that is not there is told as such, and one that comes back serves again', async () => {
       await using store = await (await openNew())();
@@ -60,6 +75,23 @@ if (postgres !== undefined) {
     });
   });
 }
+
+function refusesNewer(newDatabase: () => Connect | Promise<Connect>): void {
+  test('a database that a newer version wrote is refused and left as it is', async () => {
+    const connect = await newDatabase();
+    await (await SqlControlStore.open(connect()))[Symbol.asyncDispose]();
+    await using newer = connect();
+    await newer.rows('INSERT INTO schema_version (version) VALUES (999)');
+    await expect(SqlControlStore.open(connect())).rejects.toMatchObject({
+      code: 'store_incompatible',
+      details: { found: 999 },
+    });
+    const versions = await newer.rows('SELECT version FROM schema_version ORDER BY version');
+    expect(versions.map(({ version }) => version)).toEqual([1, 999]);
+  });
+}
+
+type Connect = () => SqliteDatabase | PostgresDatabase;
 
 /** What every control store does, alone. */
 function controlStoreContract(open: () => Promise<ControlStore>): void {
