@@ -15,6 +15,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   costs: () => import('./costs/costs.js'),
   prediction: () => import('./costs/prediction.js'),
   reallocate: () => import('./planner/reallocate.js'),
+  jobs: () => import('./events/jobs.js'),
 };
 
 const [name, ...rest] = process.argv.slice(2);

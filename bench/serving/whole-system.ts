@@ -67,10 +67,14 @@ export class WholeSystem implements AsyncDisposable {
   /** Ids of all its processes by name; the supervisor's alone where the system does not tell children. */
   get processes(): ReadonlyMap<string, number> {
     const supervisor = this.#child.pid ?? 0;
-    const names = new Map(this.#log().map(({ event, podId, pid }) => [event === 'stage.ready' ? pid : 0, podId]));
+    const ready = this.#log().filter(({ event }) => event === 'stage.ready' || event === 'gateway.ready');
+    const names = new Map(ready.map(({ pid, podId }) => [pid, podId ?? 'gateway']));
     const path = `/proc/${supervisor}/task/${supervisor}/children`;
     const children = existsSync(path) ? readFileSync(path, 'utf8').trim().split(' ').map(Number) : [];
-    return new Map([['supervisor', supervisor], ...children.map((pid) => [names.get(pid) ?? 'gateway', pid] as const)]);
+    return new Map([
+      ['supervisor', supervisor],
+      ...children.map((pid) => [names.get(pid) ?? `starting ${pid}`, pid] as const),
+    ]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

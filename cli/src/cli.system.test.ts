@@ -55,6 +55,11 @@ describe('help', () => {
     ['tenants'],
     ['tenants', 'list'],
     ['tenants', 'set'],
+    ['batch'],
+    ['batch', 'submit'],
+    ['batch', 'list'],
+    ['batch', 'results'],
+    ['batch', 'cancel'],
   ];
   test('is as written down, with examples', async () => {
     const texts = await Promise.all(commands.map((command) => runCli([...command, '--help'])));

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { keysCommand } from './access/keys.js';
 import { tenantsCommand } from './access/tenants.js';
+import { batchCommand } from './batch/batch.js';
 import { chatCommand } from './commands/chat.js';
 import { modelsCommand } from './commands/models.js';
 import { topCommand } from './commands/top.js';
@@ -33,6 +34,7 @@ export function makeProgram(terminal: Terminal): Command {
     .addCommand(planCommand(terminal))
     .addCommand(keysCommand(terminal))
     .addCommand(tenantsCommand(terminal))
+    .addCommand(batchCommand(terminal))
     .addHelpText('after', help);
   for (const command of everyCommand(program)) prepare(command);
   return program;

@@ -68,6 +68,7 @@ module.exports = {
     coreMayUse('controller', ['allocation', 'cost-model']),
     coreMayUse('event-log', []),
     coreMayUse('tenancy', []),
+    coreMayUse('jobs', []),
     {
       name: 'adapter-knows-no-adapter',
       severity: 'error',

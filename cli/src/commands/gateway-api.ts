@@ -75,7 +75,7 @@ export async function listModels(
 
 /** A JSON document of the gateway. @throws CommandFailure */
 export async function getJson(address: GatewayAddress, path: string, signal: AbortSignal): Promise<unknown> {
-  const response = await request(address, path, { signal });
+  const response = await askGateway(address, path, { signal });
   return response.json().catch(() => {
     throw notOurs(address);
   });
@@ -91,7 +91,7 @@ export async function* streamChat(
   signal: AbortSignal,
 ): AsyncGenerator<string, ChatEnd> {
   const body = JSON.stringify({ ...query, stream: true, stream_options: { include_usage: true } });
-  const response = await request(address, '/v1/chat/completions', { method: 'POST', body, signal });
+  const response = await askGateway(address, '/v1/chat/completions', { method: 'POST', body, signal });
   let reason = '';
   let timeline: Timeline | undefined;
   for await (const data of eventData(readBody(response, address, signal))) {
@@ -136,15 +136,15 @@ async function* readBody(response: Response, { url }: GatewayAddress, signal: Ab
   }
 }
 
-async function request(address: GatewayAddress, path: string, init: RequestInit): Promise<Response> {
+/** @throws CommandFailure for every answer but a good one */
+export async function askGateway(address: GatewayAddress, path: string, init: RequestInit): Promise<Response> {
   const target = targetOf(address, path);
   const key = address.apiKey === undefined ? {} : { authorization: `Bearer ${address.apiKey}` };
-  const response = await fetch(target, { ...init, headers: { 'content-type': 'application/json', ...key } }).catch(
-    (error) => {
-      init.signal?.throwIfAborted();
-      throw unreachable(address, error);
-    },
-  );
+  const type = init.body instanceof FormData ? {} : { 'content-type': 'application/json' };
+  const response = await fetch(target, { ...init, headers: { ...type, ...key } }).catch((error) => {
+    init.signal?.throwIfAborted();
+    throw unreachable(address, error);
+  });
   if (response.ok) return response;
   const failure = ErrorBody.safeParse(await response.json().catch(() => undefined)).data;
   if (failure !== undefined) throw answered(failure);

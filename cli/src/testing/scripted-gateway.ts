@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { json } from 'node:stream/consumers';
+import { json, text } from 'node:stream/consumers';
 
 export interface SeenRequest {
   readonly path: string;
@@ -24,7 +24,8 @@ export class ScriptedGateway implements AsyncDisposable {
     this.clientGone = gone.promise;
     this.#server = createServer(async (request, response) => {
       response.on('close', () => response.writableEnded || gone.resolve());
-      const body = request.method === 'POST' ? await json(request) : undefined;
+      const isJson = request.headers['content-type'] === 'application/json';
+      const body = request.method === 'POST' ? await (isJson ? json(request) : text(request)) : undefined;
       const seen = { path: request.url ?? '', body, headers: request.headers };
       this.seen.push(seen);
       const answer = this.answers[seen.path];

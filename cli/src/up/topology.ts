@@ -46,22 +46,24 @@ export interface SystemPlan {
   readonly gateway: ProcessPlan;
 }
 
+/** Where a system on one machine keeps what is more than a process. */
+export interface SystemFiles {
+  /** Folder of the sockets, made anew with every start. */
+  readonly sockets: string;
+  /** Key store. */
+  readonly keys: string;
+  /** Database of files and batches, which outlives every start. */
+  readonly controlStore: string;
+}
+
 /** Cores that one machine gives to the stages: all that this process may use. */
 export function usableCores(): number {
   return Math.max(1, availableParallelism());
 }
 
-/** Where a system keeps its files. */
-export interface SystemFiles {
-  /** Folder of the sockets. */
-  readonly sockets: string;
-  /** Key store. */
-  readonly keys: string;
-}
-
-/** Every process of a system on one machine. */
+/** Every process of a system on one machine, and how it is configured. */
 export function planSystem(options: UpOptions, models: readonly ModelPaths[], files: SystemFiles): SystemPlan {
-  const folder = files.sockets;
+  const { sockets: folder, keys, controlStore } = files;
   const arbiterSocket = join(folder, 'cores.sock');
   const stages = models.flatMap((model, modelIndex) =>
     rolesFor(model).flatMap((role) =>
@@ -79,6 +81,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fi
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
+      STORE: { kind: 'sqlite', path: controlStore },
       REQUESTS: { runningMax: options.requests },
       KEYS: { required: options.requireKeys, path: files.keys },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },

@@ -79,6 +79,7 @@ export const errorTable = {
   tensor_transfer_failed: row('UNAVAILABLE', 502, 'replan', 'the tensor could not be read'),
   // Control state and events.
   store_unavailable: row('UNAVAILABLE', 503, 'later', 'the control store does not answer'),
+  store_incompatible: row('FAILED_PRECONDITION', 500, 'never', 'a newer version wrote the control store'),
   event_log_unavailable: row('UNAVAILABLE', 503, 'later', 'the event log does not answer'),
   event_invalid: row('INVALID_ARGUMENT', 500, 'never', 'the record of the event log cannot be read'),
   key_not_found: row('NOT_FOUND', 404, 'never', 'there is no such API key'),

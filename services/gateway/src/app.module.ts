@@ -4,28 +4,28 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { CertificateFiles } from '@tercet/certificates';
 import { TercetError, toTercetError } from '@tercet/contracts';
 import { GrpcServer } from '@tercet/grpc';
+import type { ControlStore } from '@tercet/jobs';
 import { SqliteKeyStore } from '@tercet/key-store';
-import { MediaFetcher } from '@tercet/media-fetch';
 import { type Log, openLog, openTracer, systemClock, type Tracer } from '@tercet/telemetry';
 import { unlimited } from '@tercet/tenancy';
 import { Access } from './access/access.js';
 import { KeyRing } from './access/key-ring.js';
+import { BatchRunner } from './batches/batch-runner.js';
 import type { GatewayConfig } from './config.js';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
 import { refuseConnection } from './http/refuse-connection.js';
 import { routesOf } from './http/router.js';
-import { measured, measuredEmbeddings } from './measured.js';
 import { GatewayMetrics } from './metrics.js';
 import { ModelTable } from './models/model-table.js';
 import { rolesFor } from './models/roles-for.js';
 import { openModel } from './models/served-model.js';
 import { Admission } from './pipeline/admission.js';
-import { Embeddings } from './pipeline/embeddings.js';
-import { Pipeline } from './pipeline/pipeline.js';
-import { grpcCalls } from './pods/grpc-calls.js';
-import { type Pod, PodTable } from './pods/pod-table.js';
+import { BackgroundAdmission } from './pipeline/background-admission.js';
+import { PodTable } from './pods/pod-table.js';
 import { gatewayService } from './rpc.js';
+import { openStore } from './store.js';
+import { embedBehind, generateBehind, type WorkParts } from './work.js';
 
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
@@ -37,16 +37,18 @@ export const ACCESS = Symbol('access');
 export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
 export const ADMISSION = Symbol('admission');
-export const PIPELINE = Symbol('pipeline');
+export const WORK = Symbol('work');
 export const GENERATE = Symbol('generate');
 export const EMBED = Symbol('embed');
+export const STORE = Symbol('store');
+export const BATCHES = Symbol('batches');
 export const HTTP_SERVER = Symbol('http server');
 export const GRPC_SERVER = Symbol('grpc server');
 
 /** The gateway process: models, the pods that serve them, the pipeline over both, and the APIs in front of it. */
 @Module({
   providers: [
-    { provide: LOG, useFactory: () => openLog({ service: 'gateway' }) },
+    { provide: LOG, useFactory: () => openLog({ service: 'gateway', pid: process.pid }) },
     {
       provide: METRICS,
       inject: [CONFIG, MODELS, PODS],
@@ -113,32 +115,31 @@ export const GRPC_SERVER = Symbol('grpc server');
         }),
     },
     {
-      provide: PIPELINE,
-      inject: [CONFIG, PODS, ADMISSION, LOG],
-      useFactory: ({ requests, media }: GatewayConfig, pods: PodTable, admission: Admission, log: Log) =>
-        new Pipeline<Pod>({
-          pods,
-          calls: grpcCalls,
-          prepare: { fetcher: fetcherOf(media), limits: media },
-          admission,
-          clock: systemClock,
+      provide: WORK,
+      inject: [CONFIG, PODS, METRICS, TRACER, LOG],
+      useFactory: (
+        config: GatewayConfig,
+        ...[pods, metrics, tracer, log]: [PodTable, GatewayMetrics, Tracer, Log]
+      ): WorkParts => ({ config, pods, metrics, tracer, log }),
+    },
+    { provide: GENERATE, inject: [ADMISSION, WORK], useFactory: generateBehind },
+    { provide: EMBED, inject: [ADMISSION, WORK], useFactory: embedBehind },
+    { provide: STORE, inject: [CONFIG], useFactory: ({ store }: GatewayConfig) => openStore(store) },
+    {
+      provide: BATCHES,
+      inject: [STORE, ADMISSION, MODELS, WORK],
+      useFactory: (store: ControlStore, admission: Admission, ...parts: [ModelTable, WorkParts]) => {
+        const [models, work] = parts;
+        const { config, metrics, log } = work;
+        const background = new BackgroundAdmission(admission, config.batches.runningMax);
+        const ways = { generate: generateBehind(background, work), embed: embedBehind(background, work) };
+        return new BatchRunner({
+          store,
+          routes: { models, metrics, ...ways },
+          background,
           log,
-          limits: requests,
-        }),
-    },
-    {
-      provide: GENERATE,
-      inject: [PIPELINE, METRICS, TRACER],
-      useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics, tracer: Tracer) =>
-        measured(pipeline, { metrics, tracer, clock: systemClock }),
-    },
-    {
-      provide: EMBED,
-      inject: [CONFIG, PODS, ADMISSION, METRICS, TRACER, LOG],
-      useFactory: ({ requests: limits }: GatewayConfig, ...parts: EmbedParts) => {
-        const [pods, admission, metrics, tracer, log] = parts;
-        const options = { pods, calls: grpcCalls, admission, clock: systemClock, log, limits };
-        return measuredEmbeddings(new Embeddings<Pod>(options), { metrics, tracer, clock: systemClock });
+          limits: config.batches,
+        });
       },
     },
     {
@@ -151,11 +152,14 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: HTTP_SERVER,
-      inject: [CONFIG, MODELS, PODS, ACCESS, ADMISSION, GENERATE, EMBED, METRICS, LOG],
-      useFactory: (config: GatewayConfig, ...parts: HttpParts) => {
-        const [models, pods, access, admission, generate, embed, metrics, log] = parts;
+      inject: [WORK, MODELS, ACCESS, ADMISSION, GENERATE, EMBED, STORE, BATCHES],
+      useFactory: ({ config, pods, metrics, log }: WorkParts, ...parts: HttpParts) => {
+        const [models, access, admission, generate, embed, store, batches] = parts;
         const { bodyBytesMax } = config.http;
-        const app = routesOf({ models, generate, embed, metrics, pods, access, admission, bodyBytesMax, log });
+        const { fileBytesMax, underWayMax } = config.batches;
+        const stored = { store, fileBytesMax, underWayMax, onChange: () => batches.wake() };
+        const ways = { generate, embed, metrics, pods, bodyBytesMax, log };
+        const app = routesOf({ models, access, admission, ...ways, ...stored });
         const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app);
         return listen(server.on('clientError', refuseConnection), config);
       },
@@ -164,9 +168,8 @@ export const GRPC_SERVER = Symbol('grpc server');
 })
 export class AppModule {}
 
-type EmbedParts = [PodTable, Admission, GatewayMetrics, Tracer, Log];
 type RpcParts = [ModelTable, Access, Generate, Embed];
-type HttpParts = [ModelTable, PodTable, Access, Admission, Generate, Embed, GatewayMetrics, Log];
+type HttpParts = [ModelTable, Access, Admission, Generate, Embed, ControlStore, BatchRunner];
 
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {
@@ -177,11 +180,6 @@ export function appModule(config: GatewayConfig): DynamicModule {
 async function openKeys({ path, pollMs, staleMsMax }: GatewayConfig['keys'], log: Log): Promise<KeyRing | undefined> {
   if (path === undefined) return undefined;
   return KeyRing.open({ store: SqliteKeyStore.open(path), clock: systemClock, log, pollMs, staleMsMax });
-}
-
-function fetcherOf(media: GatewayConfig['media']): MediaFetcher {
-  const { bytesMax, redirectsMax, fetchTimeoutMs: totalMs, allowPrivateAddresses: allowPrivate } = media;
-  return new MediaFetcher({ bytesMax, redirectsMax, totalMs, allowPrivate });
 }
 
 /** @throws port_in_use, config_invalid */

@@ -1,8 +1,53 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
 import { loadConfig } from '@tercet/config';
 import { TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 
 const megabyte = 1024 * 1024;
+const day = 24 * 3600 * 1000;
+const stateFolder = join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'tercet');
+
+/** Where control state lives: a file of this machine, or a PostgreSQL that all gateways share. */
+const StoreConfig = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('sqlite'), path: z.string().min(1).default(join(stateFolder, 'control.db')) }),
+  z.strictObject({
+    kind: z.literal('postgres'),
+    /** A name, or the folder of a Unix socket. */
+    host: z.string().min(1),
+    port: z.int().min(1).max(65535).default(5432),
+    database: z.string().min(1),
+    user: z.string().min(1),
+    password: z.string().exactOptional(),
+    /** Absent: no TLS. The server's certificate is checked, against this authority (PEM) where one is given. */
+    tls: z.strictObject({ caPath: z.string().exactOptional() }).exactOptional(),
+    connectionsMax: z.int().min(2).default(10),
+  }),
+]);
+
+const BatchesConfig = z.strictObject({
+  /** Lines that run at a time, where requests leave the room. */
+  runningMax: z.int().min(1).default(8),
+  underWayMax: z.int().min(1).default(1000),
+  linesMax: z.int().min(1).default(50_000),
+  lineBytesMax: z
+    .int()
+    .min(1024)
+    .default(16 * megabyte),
+  fileBytesMax: z
+    .int()
+    .min(1024)
+    .default(200 * megabyte),
+  /** A line whose gateway has not been heard of for so long is run by another. */
+  leaseMs: z.int().min(1000).default(10_000),
+  pollMs: z.int().min(50).default(1000),
+  /** A line that began so often without an end has failed. */
+  attemptsMax: z.int().min(1).default(10),
+  resultsKeptMs: z
+    .int()
+    .min(60_000)
+    .default(30 * day),
+});
 
 export const GatewayConfig = z
   .strictObject({
@@ -80,6 +125,8 @@ export const GatewayConfig = z
       })
       .prefault({}),
     tracing: TracingConfig.prefault({}),
+    store: StoreConfig.prefault({ kind: 'sqlite' }),
+    batches: BatchesConfig.prefault({}),
     media: z
       .strictObject({
         imagesMax: z.int().min(0).default(16),

@@ -7,19 +7,23 @@ import type { CertificateFiles } from '@tercet/certificates';
 import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
+import type { ControlStore } from '@tercet/jobs';
 import { type Log, openLog, type Tracer } from '@tercet/telemetry';
 import type { KeyRing } from './access/key-ring.js';
 import {
   ADMISSION,
   appModule,
+  BATCHES,
   CERTIFICATES,
   GRPC_SERVER,
   HTTP_SERVER,
   KEYS,
   LOG,
   PODS,
+  STORE,
   TRACER,
 } from './app.module.js';
+import type { BatchRunner } from './batches/batch-runner.js';
 import { readConfig } from './config.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
@@ -49,13 +53,15 @@ async function main(args: readonly string[]): Promise<void> {
 }
 
 /**
- * In order: no new requests, running ones finish or run out of patience, then connections and pods go. Until the last
- * has finished it says to everybody who asks that it stops.
+ * In order: no new requests, batch lines are given back, running requests finish or run out of patience, then
+ * connections, pods and the stores go. Until the last has finished it says to everybody who asks that it stops.
  */
 async function stop(app: INestApplicationContext): Promise<void> {
   const server = app.get<Server>(HTTP_SERVER);
   const patience = new Promise((resolve) => setTimeout(resolve, drainTimeoutMs).unref());
-  await Promise.race([app.get<Admission>(ADMISSION).close(), patience]);
+  const drained = app.get<Admission>(ADMISSION).close();
+  await app.get<BatchRunner>(BATCHES)[Symbol.asyncDispose]();
+  await Promise.race([drained, patience]);
   const closed = new Promise((resolve) => server.close(resolve));
   await Promise.race([closed, new Promise((resolve) => setTimeout(resolve, 500).unref())]);
   server.closeAllConnections();
@@ -64,4 +70,5 @@ async function stop(app: INestApplicationContext): Promise<void> {
   app.get<CertificateFiles | undefined>(CERTIFICATES)?.[Symbol.dispose]();
   await app.get<KeyRing | undefined>(KEYS)?.[Symbol.asyncDispose]();
   await app.get<Tracer>(TRACER).close();
+  await app.get<ControlStore>(STORE)[Symbol.asyncDispose]();
 }

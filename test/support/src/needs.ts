@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 import { modelsConfig } from '@tercet/models';
@@ -10,6 +10,7 @@ const programs: Readonly<Record<string, readonly string[]>> = {
   go: ['go'],
   openssl: ['openssl'],
   prometheus: ['prometheus'],
+  postgres: ['postgres'],
   python: ['python3'],
 };
 
@@ -19,7 +20,7 @@ const programs: Readonly<Record<string, readonly string[]>> = {
  */
 export function needs(peer: keyof typeof programs): string | undefined {
   for (const program of programs[peer] ?? []) {
-    for (const folder of searchPath) {
+    for (const folder of [...searchPath, ...packageFolders(program)]) {
       const path = join(folder, program);
       if (isExecutable(path)) return path;
     }
@@ -41,6 +42,13 @@ export function needsPythonModules(peer: string, modules: readonly string[]): st
 export function needsModel(name: string, file: string): string | undefined {
   const path = join(modelsConfig().folder, name, file);
   return existsSync(path) ? path : skip(name, `needs ${name}: tercet models pull ${name}`);
+}
+
+/** Debian keeps the programs of PostgreSQL out of the path, by version. */
+function packageFolders(program: string): string[] {
+  const versions = '/usr/lib/postgresql';
+  if (program !== 'postgres' || !existsSync(versions)) return [];
+  return readdirSync(versions).map((version) => join(versions, version, 'bin'));
 }
 
 function skip(peer: string, reason: string): undefined {

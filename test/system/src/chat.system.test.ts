@@ -284,7 +284,7 @@ describe('the system', () => {
     expect(schema.required).toEqual(['model', 'messages']);
     for (const [path, methods] of Object.entries<object>(document.paths)) {
       if ('get' in methods && !path.includes('{')) expect((await fetch(system.url + path)).status).toBe(200);
-      if ('post' in methods) expect((await system.post(path, {})).status).toBe(400);
+      if ('post' in methods && !path.includes('{')) expect((await system.post(path, {})).status).toBe(400);
     }
   });
 

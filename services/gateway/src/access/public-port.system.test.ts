@@ -8,6 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
 import { GrpcServer } from '@tercet/grpc';
+import { MemoryControlStore } from '@tercet/jobs';
 import { newApiKey, SqliteKeyStore } from '@tercet/key-store';
 import { systemClock } from '@tercet/telemetry';
 import type { Scope } from '@tercet/tenancy';
@@ -53,7 +54,13 @@ beforeAll(async () => {
   const embed = async () => [];
   const { admission } = system;
   const bodyBytesMax = 1 << 20;
-  const routes = { models, generate, embed, metrics, pods, access, admission, bodyBytesMax, log };
+  const stored = {
+    store: new MemoryControlStore(systemClock),
+    fileBytesMax: 1 << 20,
+    underWayMax: 8,
+    onChange: () => {},
+  };
+  const routes = { models, generate, embed, metrics, pods, access, admission, bodyBytesMax, log, ...stored };
   http = createServer(routesOf(routes)).listen(0, '127.0.0.1');
   await new Promise((resolve) => http.once('listening', resolve));
   grpc = await GrpcServer.open('127.0.0.1:0', [gatewayService({ models, access, generate, embed })]);
@@ -179,6 +186,27 @@ describe('with a key', () => {
     expect(await cached(a.key)).toBe(0);
     expect(await cached(b.key)).toBe(0);
     expect(await cached(a.key)).toBeGreaterThan(0);
+  });
+
+  test('another tenant sees neither its files nor its batches', async () => {
+    const [a, b] = await Promise.all([keyOf('files-a', 'inference'), keyOf('files-b', 'inference')]);
+    const { port } = http.address() as AddressInfo;
+    const get = async (path: string, key: string) =>
+      fetch(`http://127.0.0.1:${port}${path}`, { headers: { authorization: `Bearer ${key}` } });
+    const form = new FormData();
+    form.set('purpose', 'batch');
+    form.set('file', new Blob(['{"custom_id":"1","method":"POST","url":"/v1/embeddings","body":{}}\n']), 'in.jsonl');
+    const headers = { authorization: `Bearer ${a.key}` };
+    const sent = await fetch(`http://127.0.0.1:${port}/v1/files`, { method: 'POST', headers, body: form });
+    const { id } = (await sent.json()) as { id: string };
+    const batch = { input_file_id: id, endpoint: '/v1/embeddings', completion_window: '24h' };
+    expect((await ask('/v1/batches', { key: b.key, body: batch })).status).toBe(404);
+    const made = (await (await ask('/v1/batches', { key: a.key, body: batch })).json()) as { id: string };
+    for (const path of [`/v1/files/${id}`, `/v1/files/${id}/content`, `/v1/batches/${made.id}`]) {
+      expect([path, (await get(path, a.key)).status, (await get(path, b.key)).status]).toEqual([path, 200, 404]);
+    }
+    expect(await (await get('/v1/files', b.key)).json()).toMatchObject({ data: [] });
+    expect(await (await get('/v1/batches', b.key)).json()).toMatchObject({ data: [] });
   });
 
   test('it stands in no log and no metric', async () => {

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError } from '@tercet/contracts';
-import type { Request, Response } from 'express';
 import type { GatewayMetrics } from '../metrics.js';
 import type { ModelTable } from '../models/model-table.js';
 import type { ServedModel } from '../models/served-model.js';
@@ -9,20 +8,13 @@ import { ChatBody, grammarOf, messagesOf, parseBody, samplingOf, stopsOf } from 
 import { chatChunk, chatCompletion, chunkChoice, type ResponseHead, serverTiming } from './chat-response.js';
 import { choicesOf, repeated } from './choices.js';
 import { collect } from './collect.js';
+import type { Exchange } from './exchange.js';
 import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
 import { streamChoices } from './stream-choices.js';
 import { answerGrammar, chatPrompt, ToolAnswers, type ToolUse, toolUseOf } from './tools.js';
 
 /** Runs one answer. The pipeline, with whatever is counted around it. */
 export type Generate = (request: GenerationRequest, signal: AbortSignal) => AsyncGenerator<AnswerEvent>;
-
-/** One HTTP exchange; the signal aborts when the client leaves. */
-export interface Exchange {
-  readonly request: Request;
-  readonly response: Response;
-  readonly origin: Origin;
-  readonly signal: AbortSignal;
-}
 
 export interface ChatOptions {
   readonly models: ModelTable;
@@ -34,7 +26,7 @@ export interface ChatOptions {
 export async function chatCompletions(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal, origin }: Exchange,
+  { response, openStream, signal, origin }: Exchange,
 ): Promise<void> {
   const body = parseBody(ChatBody, json);
   const model = models.get(body.model);
@@ -54,7 +46,7 @@ export async function chatCompletions(
     const shape = { id: head.id, envelope: chatChunk(head), includeUsage: body.stream_options?.include_usage ?? false };
     const tools = new ToolAnswers(head.toolMode);
     const choiceOf = (event: ChoiceEvent) => chunkChoice(head, event, tools.of(event.index));
-    return streamChoices(events, { ...shape, choiceOf }, response);
+    return streamChoices(events, { ...shape, choiceOf }, openStream);
   }
   const choices = await collect(events, requests.length);
   const first = choices[0]?.finished.timeline;

@@ -3,11 +3,12 @@ import { TercetError, type wire } from '@tercet/contracts';
 import { z } from 'zod';
 import type { ServedModel } from '../models/served-model.js';
 import type { GenerationRequest, Origin, PromptSource } from '../pipeline/request.js';
-import type { ChatOptions, Exchange } from './chat.js';
+import type { ChatOptions } from './chat.js';
 import { inertFields, parseBody, samplingFields, samplingOf, stopsOf } from './chat-request.js';
 import { serverTiming, timelineOf, usageOf } from './chat-response.js';
 import { choicesOf, repeated } from './choices.js';
 import { type CollectedChoice, collect } from './collect.js';
+import type { Exchange } from './exchange.js';
 import { type ChoiceEvent, mergeAnswers } from './merge-answers.js';
 import { streamChoices } from './stream-choices.js';
 
@@ -33,7 +34,7 @@ const tokensMaxDefault = 16;
 export async function completions(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal, origin }: Exchange,
+  { response, openStream, signal, origin }: Exchange,
 ): Promise<void> {
   const body = parseBody(CompletionBody, json);
   const model = models.get(body.model);
@@ -44,7 +45,7 @@ export async function completions(
   if (body.stream === true) {
     const includeUsage = body.stream_options?.include_usage ?? false;
     const choiceOf = (event: ChoiceEvent) => choiceChunk(event, logprobs);
-    return streamChoices(events, { id: head.id, envelope: envelope(head), includeUsage, choiceOf }, response);
+    return streamChoices(events, { id: head.id, envelope: envelope(head), includeUsage, choiceOf }, openStream);
   }
   const choices = await collect(events, requests.length);
   const first = choices[0]?.finished.timeline;

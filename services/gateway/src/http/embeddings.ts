@@ -4,8 +4,8 @@ import { z } from 'zod';
 import { embeddingInput } from '../models/embedding-model.js';
 import type { ModelTable } from '../models/model-table.js';
 import type { EmbeddingRequest } from '../pipeline/embeddings.js';
-import type { Exchange } from './chat.js';
 import { parseBody } from './chat-request.js';
+import type { Exchange } from './exchange.js';
 
 /** Texts of one request. */
 export const embeddingInputsMax = 2048;

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type TercetError, toTercetError } from '@tercet/contracts';
-import type { Response } from 'express';
+import { type Log, traceFields } from '@tercet/telemetry';
+import type { Request, Response } from 'express';
 
 const retryAfterMsDefault = 1000;
 
@@ -41,6 +42,20 @@ export function sendError(response: Response, error: unknown, requestId: string 
   }
   if (status === 401) response.setHeader('WWW-Authenticate', 'Bearer');
   response.status(status).json(body);
+}
+
+/** {@link sendError} for a route that failed; a bug is logged, and what was not read of the request is left unread. */
+export function answerFailure(
+  log: Log,
+  { request, response, traceparent = '' }: { request: Request; response: Response; traceparent?: string },
+  error: unknown,
+) {
+  const failure = toTercetError(error);
+  if (failure.code === 'internal') {
+    log.error('http.failed', { path: request.path, ...traceFields(traceparent), error: failure });
+  }
+  if (!request.complete && !response.headersSent) response.setHeader('Connection', 'close');
+  sendError(response, failure);
 }
 
 function sentence({ message }: TercetError): string {

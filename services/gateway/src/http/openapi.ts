@@ -1,8 +1,10 @@
 import { errorTable } from '@tercet/contracts';
 import { z } from 'zod';
+import { BatchBody, BatchesQuery } from './batches.js';
 import { ChatBody } from './chat-request.js';
 import { CompletionBody } from './completions.js';
 import { EmbeddingsBody } from './embeddings.js';
+import { FilesQuery, uploadForm } from './files.js';
 import { ResponsesBody } from './responses.js';
 
 const posts: Readonly<Record<string, { summary: string; body: z.ZodType }>> = {
@@ -10,6 +12,25 @@ const posts: Readonly<Record<string, { summary: string; body: z.ZodType }>> = {
   '/v1/completions': { summary: 'Continue a text or token ids, without a chat template.', body: CompletionBody },
   '/v1/responses': { summary: 'Answer text and images in the shape of the Responses API.', body: ResponsesBody },
   '/v1/embeddings': { summary: 'Turn texts into unit vectors.', body: EmbeddingsBody },
+};
+
+const file = '/v1/files/{file_id}';
+const batch = '/v1/batches/{batch_id}';
+
+/** Files and batches: operations by path and method. */
+const stored = {
+  '/v1/files': {
+    get: operation('/v1/files', 'Files, newest first.', { query: FilesQuery }),
+    post: operation('/v1/files', 'Upload the input of a batch: one request a line, as JSON.', { form: uploadForm }),
+  },
+  [file]: { get: operation(file, 'One file.'), delete: operation(file, 'Delete a file with its content.') },
+  [`${file}/content`]: { get: operation(`${file}/content`, 'The content of a file.') },
+  '/v1/batches': {
+    get: operation('/v1/batches', 'Batches, newest first.', { query: BatchesQuery }),
+    post: operation('/v1/batches', 'Run every line of a file within a day.', { body: BatchBody }),
+  },
+  [batch]: { get: operation(batch, 'One batch: its state, its counts, its result files.') },
+  [`${batch}/cancel`]: { post: operation(`${batch}/cancel`, 'Begin no further line of a batch.') },
 };
 
 const gets: Readonly<Record<string, string>> = {
@@ -28,7 +49,8 @@ export function openApiDocument(): object {
     openapi: '3.1.0',
     info: { title: 'tercet', version: '0.1.0', license: { name: 'Apache-2.0' } },
     paths: {
-      ...mapped(posts, (path, { summary, body }) => ({ post: operation(path, summary, body) })),
+      ...mapped(posts, (path, { summary, body }) => ({ post: operation(path, summary, { body }) })),
+      ...stored,
       ...mapped(gets, (path, summary) => ({ get: operation(path, summary) })),
       '/openapi.json': { get: operation('/openapi.json', 'This document.') },
     },
@@ -56,15 +78,18 @@ const errorSchema = {
   },
 };
 
-function operation(path: string, summary: string, body?: z.ZodType): object {
+interface Input {
+  readonly body?: z.ZodType;
+  readonly query?: z.ZodObject;
+  /** Schema of a multipart form. */
+  readonly form?: object;
+}
+
+function operation(path: string, summary: string, { body, query, form }: Input = {}): object {
   const failure = { $ref: '#/components/schemas/Error' };
-  const parameters = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => ({
-    name,
-    in: 'path',
-    required: true,
-    schema: { type: 'string' },
-  }));
-  const requestBody = body === undefined ? {} : { requestBody: { required: true, content: json(schemaOf(body)) } };
+  const parameters = [...pathParameters(path), ...queryParameters(query)];
+  const content = body === undefined ? form && { 'multipart/form-data': { schema: form } } : json(schemaOf(body));
+  const requestBody = content === undefined ? {} : { requestBody: { required: true, content } };
   return {
     summary,
     ...(parameters.length === 0 ? {} : { parameters }),
@@ -73,12 +98,24 @@ function operation(path: string, summary: string, body?: z.ZodType): object {
   };
 }
 
+function pathParameters(path: string): object[] {
+  const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+  return names.map((name) => ({ name, in: 'path', required: true, schema: { type: 'string' } }));
+}
+
+/** As they are after they were read: every value of a query is text before. */
+function queryParameters(query: z.ZodObject | undefined): object[] {
+  return Object.entries(query?.shape ?? {}).map(([name, field]) => {
+    return { name, in: 'query', required: false, schema: schemaOf(field, 'output') };
+  });
+}
+
 function json(schema: object): object {
   return { 'application/json': { schema } };
 }
 
-function schemaOf(body: z.ZodType): object {
-  const { $schema: _dialect, ...schema } = z.toJSONSchema(body, { io: 'input' });
+function schemaOf(body: z.ZodType, io: 'input' | 'output' = 'input'): object {
+  const { $schema: _dialect, ...schema } = z.toJSONSchema(body, { io });
   return schema;
 }
 

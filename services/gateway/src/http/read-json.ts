@@ -19,18 +19,25 @@ export async function readJson(request: IncomingMessage, bytesMax: number): Prom
     if (bytes > bytesMax) throw new TercetError('body_too_large', { bytes, bytesMax });
     chunks.push(chunk);
   }
-  const json = parse(Buffer.concat(chunks));
+  return parseJson(decode(Buffer.concat(chunks)));
+}
+
+/** @throws invalid_json; invalid_request for what is nested too deep */
+export function parseJson(text: string): unknown {
+  const json = parse(text);
   if (isDeeperThan(depthMax, json)) throw new TercetError('invalid_request', { reason: 'nested too deep', depthMax });
   return json;
 }
 
-function parse(body: Buffer): unknown {
-  let text: string;
+function decode(body: Buffer): string {
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(body);
+    return new TextDecoder('utf-8', { fatal: true }).decode(body);
   } catch (cause) {
     throw new TercetError('invalid_json', { reason: 'the body is not UTF-8' }, { cause });
   }
+}
+
+function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {

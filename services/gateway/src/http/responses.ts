@@ -3,12 +3,13 @@ import type { ChatMessage, ChatPart } from '@tercet/text';
 import { z } from 'zod';
 import type { ServedModel } from '../models/served-model.js';
 import type { AnswerEvent, GenerationRequest, MediaSource, Origin } from '../pipeline/request.js';
-import type { ChatOptions, Exchange } from './chat.js';
+import type { ChatOptions } from './chat.js';
 import { inertFields, parseBody, samplingOf } from './chat-request.js';
 import { serverTiming, timelineOf, timingHeader } from './chat-response.js';
 import type { Finished } from './collect.js';
 import { errorBody } from './error-body.js';
-import { EventStream } from './event-stream.js';
+import type { EventStream } from './event-stream.js';
+import type { Exchange } from './exchange.js';
 
 const Part = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('input_text'), text: z.string() }),
@@ -46,13 +47,13 @@ type ResponsesBody = z.infer<typeof ResponsesBody>;
 export async function responses(
   { models, generate }: ChatOptions,
   json: unknown,
-  { response, signal, origin }: Exchange,
+  { response, openStream, signal, origin }: Exchange,
 ): Promise<void> {
   const body = parseBody(ResponsesBody, json);
   const request = requestOf(body, models.get(body.model), origin);
   const reply = new Reply(body, request);
   if (body.stream === true) {
-    const open = (timing: object) => new EventStream(response, { 'x-request-id': reply.id, ...timing });
+    const open = (timing: Readonly<Record<string, string>>) => openStream({ 'x-request-id': reply.id, ...timing });
     await stream(reply, generate(request, signal), open);
     return;
   }
@@ -168,7 +169,7 @@ class Reply {
 async function stream(
   reply: Reply,
   events: AsyncGenerator<AnswerEvent>,
-  open: (timing: object) => EventStream,
+  open: (timing: Readonly<Record<string, string>>) => EventStream,
 ): Promise<void> {
   let out: EventStream | undefined;
   let sequence = 0;

@@ -1,8 +1,8 @@
 import { createReadStream, statSync } from 'node:fs';
 import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { phaseNameOf, roleNameOf, TercetError, toTercetError, type wire } from '@tercet/contracts';
-import { acceptedTraceparent, type Log, traceFields } from '@tercet/telemetry';
+import { phaseNameOf, roleNameOf, TercetError, type wire } from '@tercet/contracts';
+import { acceptedTraceparent } from '@tercet/telemetry';
 import type { Scope } from '@tercet/tenancy';
 import { webRoot } from '@tercet/web';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
@@ -11,32 +11,21 @@ import type { ModelTable } from '../models/model-table.js';
 import { rolesFor } from '../models/roles-for.js';
 import type { Admission } from '../pipeline/admission.js';
 import type { PodTable } from '../pods/pod-table.js';
-import { type ChatOptions, chatCompletions, type Exchange } from './chat.js';
-import { completions } from './completions.js';
-import { type EmbeddingsOptions, embeddings } from './embeddings.js';
-import { sendError } from './error-body.js';
+import { answerFailure, sendError } from './error-body.js';
+import { EventStream } from './event-stream.js';
 import { refuseInternalFields } from './internal-fields.js';
+import { type JsonRoute, type JsonRouteOptions, jsonRoutes } from './json-routes.js';
+import { onlyMethods } from './only-methods.js';
 import { openApiDocument } from './openapi.js';
 import { readJson } from './read-json.js';
-import { responses } from './responses.js';
+import { addStoredRoutes, type StoredRouteOptions } from './stored-routes.js';
 
-export interface RouterOptions extends ChatOptions, EmbeddingsOptions {
+export interface RouterOptions extends JsonRouteOptions, StoredRouteOptions {
   readonly models: ModelTable;
   readonly pods: PodTable;
   readonly access: Access;
   readonly admission: Admission;
-  readonly bodyBytesMax: number;
-  readonly log: Log;
 }
-
-type JsonRoute = (options: RouterOptions, json: unknown, exchange: Exchange) => Promise<void>;
-
-const postRoutes: Readonly<Record<string, JsonRoute>> = {
-  '/v1/chat/completions': chatCompletions,
-  '/v1/completions': completions,
-  '/v1/responses': responses,
-  '/v1/embeddings': embeddings,
-};
 
 /** Beside the files of the page. */
 const getRoutes = [
@@ -56,10 +45,11 @@ export function routesOf(options: RouterOptions): Express {
   app.disable('x-powered-by').disable('etag');
   app.use('/v1/', onlyWith('inference', options));
   app.use('/tercet/', onlyWith('admin', options));
-  for (const [path, route] of Object.entries(postRoutes)) {
+  for (const [path, route] of Object.entries(jsonRoutes)) {
     app.post(path, (request, response) => answer(options, { request, response }, route));
     app.all(path, onlyMethods('POST'));
   }
+  addStoredRoutes(app, options);
   app.get('/v1/models', (_, response) => response.json({ object: 'list', data: options.models.all.map(modelObject) }));
   app.get('/v1/models/:name', (request, response) => {
     guarded(response, () => response.json(modelObject(options.models.any(request.params.name))));
@@ -95,13 +85,6 @@ function onlyWith(scope: Scope, { access }: RouterOptions): RequestHandler {
   };
 }
 
-function onlyMethods(allow: string): (request: Request, response: Response) => void {
-  return ({ method, path }, response) => {
-    response.setHeader('Allow', allow);
-    sendError(response, new TercetError('method_not_allowed', { method, path }));
-  };
-}
-
 /** Express gives the error of a path that it cannot decode only to a function of four parameters. */
 function badPath(error: unknown, request: Request, response: Response, _next: unknown): void {
   const isPath = error instanceof URIError;
@@ -112,7 +95,7 @@ function badPath(error: unknown, request: Request, response: Response, _next: un
 /** Reads the body, runs the route, and cancels everything when the client leaves. */
 async function answer(
   options: RouterOptions,
-  { request, response }: Pick<Exchange, 'request' | 'response'>,
+  { request, response }: { request: Request; response: Response },
   route: JsonRoute,
 ): Promise<void> {
   const gone = new AbortController();
@@ -124,15 +107,10 @@ async function answer(
     const json = await readJson(request, options.bodyBytesMax);
     refuseInternalFields(json);
     const { tenant } = response.locals.caller as Caller;
-    await route(options, json, { request, response, origin: { tenant, traceparent }, signal: gone.signal });
+    const openStream = (headers: Readonly<Record<string, string>>) => new EventStream(response, headers);
+    await route(options, json, { response, openStream, origin: { tenant, traceparent }, signal: gone.signal });
   } catch (error) {
-    const failure = toTercetError(error);
-    if (failure.code === 'internal') {
-      options.log.error('http.failed', { path: request.path, ...traceFields(traceparent), error: failure });
-    }
-    options.metrics.refused(failure.code);
-    if (failure.code === 'body_too_large') response.setHeader('Connection', 'close');
-    sendError(response, failure);
+    answerFailure(options.log, { request, response, traceparent }, error);
   }
 }
 

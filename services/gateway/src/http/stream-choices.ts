@@ -1,8 +1,8 @@
-import type { Response } from 'express';
 import { timelineOf, timingHeader, usageOf } from './chat-response.js';
 import type { Finished } from './collect.js';
 import { errorBody } from './error-body.js';
-import { EventStream } from './event-stream.js';
+import type { EventStream } from './event-stream.js';
+import type { Exchange } from './exchange.js';
 import type { ChoiceEvent } from './merge-answers.js';
 
 /** How a route writes the chunks of a streamed response. */
@@ -22,7 +22,7 @@ export interface ChunkShape {
 export async function streamChoices(
   events: AsyncGenerator<ChoiceEvent>,
   shape: ChunkShape,
-  response: Response,
+  openStream: Exchange['openStream'],
 ): Promise<void> {
   const { id, envelope, includeUsage } = shape;
   const accepted: ChoiceEvent[] = [];
@@ -34,7 +34,7 @@ export async function streamChoices(
       accepted.push(choiceEvent);
       if (event.kind === 'accepted') continue;
       if (event.kind === 'finished') finished.push(event);
-      out ??= new EventStream(response, { 'x-request-id': id, ...timingHeader(event) });
+      out ??= openStream({ 'x-request-id': id, ...timingHeader(event) });
       for (const ready of accepted.splice(0)) await out.send(chunkOf(shape, ready));
     }
     const usage = usageOf(finished.map((event) => event.usage));

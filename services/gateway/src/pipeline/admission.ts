@@ -43,12 +43,17 @@ export class Admission {
   readonly #options: AdmissionOptions;
   readonly #control: AdmissionControl;
   readonly #waiting = new Map<Ticket, PromiseWithResolvers<void>>();
+  readonly #onEnter: (() => void)[] = [];
   #closed = false;
   #idle: PromiseWithResolvers<void> | undefined;
 
   constructor(options: AdmissionOptions) {
     this.#options = options;
     this.#control = new AdmissionControl(options.limits);
+  }
+
+  get runningMax(): number {
+    return this.#options.limits.runningMax;
   }
 
   get running(): number {
@@ -61,6 +66,11 @@ export class Admission {
 
   get isClosed(): boolean {
     return this.#closed;
+  }
+
+  /** The listener hears of every request that runs from now on. */
+  onEnter(listener: () => void): void {
+    this.#onEnter.push(listener);
   }
 
   /** @throws overloaded, rate_limited, shutting_down, and the reason of the signal when it aborts first */
@@ -118,6 +128,7 @@ export class Admission {
   }
 
   #place(ticket: Ticket): Place {
+    for (const listener of this.#onEnter) listener();
     let used = 0;
     let left = false;
     return {

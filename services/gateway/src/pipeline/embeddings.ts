@@ -13,7 +13,7 @@ import type { PodSource, StageCalls } from './stage-calls.js';
 export interface EmbeddingsOptions<Pod> {
   readonly pods: PodSource<Pod>;
   readonly calls: Pick<StageCalls<Pod>, 'embedText'>;
-  readonly admission: Admission;
+  readonly admission: Pick<Admission, 'enter'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: PipelineLimits;

@@ -17,7 +17,7 @@ export interface PipelineOptions<Pod> {
   readonly pods: PodSource<Pod>;
   readonly calls: StageCalls<Pod>;
   readonly prepare: Prepare;
-  readonly admission: Admission;
+  readonly admission: Pick<Admission, 'enter'>;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: PipelineLimits;

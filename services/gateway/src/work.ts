@@ -1,0 +1,44 @@
+import { MediaFetcher } from '@tercet/media-fetch';
+import { type Log, systemClock, type Tracer } from '@tercet/telemetry';
+import type { GatewayConfig } from './config.js';
+import type { Generate } from './http/chat.js';
+import type { Embed } from './http/embeddings.js';
+import { measured, measuredEmbeddings } from './measured.js';
+import type { GatewayMetrics } from './metrics.js';
+import type { Admission } from './pipeline/admission.js';
+import { Embeddings } from './pipeline/embeddings.js';
+import { Pipeline } from './pipeline/pipeline.js';
+import { grpcCalls } from './pods/grpc-calls.js';
+import type { Pod, PodTable } from './pods/pod-table.js';
+
+/** What requests are worked on with, whichever door they came in by. */
+export interface WorkParts {
+  readonly config: GatewayConfig;
+  readonly pods: PodTable;
+  readonly metrics: GatewayMetrics;
+  readonly tracer: Tracer;
+  readonly log: Log;
+}
+
+/** Requests enter by one door, batch lines by another. */
+type Entrance = Pick<Admission, 'enter'>;
+
+/** Answers, behind an entrance. */
+export function generateBehind(admission: Entrance, { config, pods, metrics, tracer, log }: WorkParts): Generate {
+  const { requests: limits, media } = config;
+  const prepare = { fetcher: fetcherOf(media), limits: media };
+  const pipeline = new Pipeline<Pod>({ pods, calls: grpcCalls, prepare, admission, clock: systemClock, log, limits });
+  return measured(pipeline, { metrics, tracer, clock: systemClock });
+}
+
+/** Vectors, behind an entrance. */
+export function embedBehind(admission: Entrance, { config, pods, metrics, tracer, log }: WorkParts): Embed {
+  const { requests: limits } = config;
+  const embeddings = new Embeddings<Pod>({ pods, calls: grpcCalls, admission, clock: systemClock, log, limits });
+  return measuredEmbeddings(embeddings, { metrics, tracer, clock: systemClock });
+}
+
+function fetcherOf(media: GatewayConfig['media']): MediaFetcher {
+  const { bytesMax, redirectsMax, fetchTimeoutMs: totalMs, allowPrivateAddresses: allowPrivate } = media;
+  return new MediaFetcher({ bytesMax, redirectsMax, totalMs, allowPrivate });
+}
