@@ -4,6 +4,8 @@ import { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
 import { believedShape } from './believed-shape.js';
 import type { ControllerConfig } from './config.js';
+import { hearWork } from './heard/hear-load.js';
+import { WorkWatch } from './heard/work-watch.js';
 import { LedgerFile } from './ledger/ledger-file.js';
 import { PassReporter } from './pass-reporter.js';
 import { WorkerPods } from './pods/worker-pods.js';
@@ -15,6 +17,7 @@ export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
 export const PODS = Symbol('pods');
 export const CONTROLLER = Symbol('controller');
+export const WORK = Symbol('work');
 export const REPORTER = Symbol('reporter');
 export const RECONCILER = Symbol('reconciler');
 export const SERVER = Symbol('server');
@@ -49,9 +52,15 @@ export const SERVER = Symbol('server');
         }),
     },
     {
+      provide: WORK,
+      inject: [CONFIG, CONTROLLER],
+      useFactory: ({ workers }: ControllerConfig, controller: Controller) =>
+        new WorkWatch(workers, (report) => hearWork(report, controller)),
+    },
+    {
       provide: REPORTER,
       inject: [PODS, LOG],
-      useFactory: (pods: WorkerPods, log: Log) => new PassReporter({ pods, log, publish: () => undefined }),
+      useFactory: (pods: WorkerPods, log: Log) => new PassReporter({ pods, log, clock: systemClock }),
     },
     {
       provide: RECONCILER,
@@ -68,10 +77,10 @@ export const SERVER = Symbol('server');
       useFactory: (config: ControllerConfig, ...parts: [Controller, WorkerPods, Reconciler, PassReporter]) => {
         const [controller, pods, reconciler, reporter] = parts;
         const { model, grpcEndpoint } = config;
-        const known = { model, spec: specOf(config), controller, pods };
-        const status = () => poolStatus({ ...known, last: reconciler.last, findings: reporter.counts });
+        const known = { model, spec: specOf(config), controller, pods, reporter };
+        const status = () => poolStatus({ ...known, last: reconciler.last });
         return GrpcServer.open(grpcEndpoint, [
-          controllerService({ controller, pass: () => reconciler.pass(), status }),
+          controllerService({ model, controller, pass: () => reconciler.pass(), status }),
         ]);
       },
     },

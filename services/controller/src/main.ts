@@ -5,8 +5,9 @@ import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
-import { appModule, LOG, PODS, RECONCILER, SERVER } from './app.module.js';
+import { appModule, LOG, PODS, RECONCILER, SERVER, WORK } from './app.module.js';
 import { type ControllerConfig, readConfig } from './config.js';
+import type { WorkWatch } from './heard/work-watch.js';
 import type { WorkerPods } from './pods/worker-pods.js';
 import type { Reconciler } from './reconcile.js';
 
@@ -34,5 +35,6 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: Controller
   const patience = AbortSignal.timeout(drainTimeoutMs);
   await app.get<Reconciler>(RECONCILER).stop(patience);
   await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(500));
+  app.get<WorkWatch>(WORK)[Symbol.dispose]();
   app.get<WorkerPods>(PODS)[Symbol.dispose]();
 }

@@ -1,3 +1,4 @@
+import type { Clock } from '@tercet/base';
 import type { wire } from '@tercet/contracts';
 import type { Finding, Pass } from '@tercet/controller-core';
 import type { Log, LogFields } from '@tercet/telemetry';
@@ -7,14 +8,17 @@ import { roleChangesOf } from './role-facts.js';
 export interface PassReporterOptions {
   readonly pods: Pick<WorkerPods, 'statuses'>;
   readonly log: Log;
-  /** Tells others that a pod changed its role. */
-  publish(change: wire.RoleChange): void;
+  readonly clock: Clock;
 }
 
-/** Tells what the passes found and decided: in the log, in counts, and to whoever follows the roles. */
+/** Role changes that are remembered. */
+const changesMax = 50;
+
+/** Tells what the passes found and decided: in the log, in counts, and as the changes of roles. */
 export class PassReporter {
   readonly #options: PassReporterOptions;
   readonly #counts = new Map<Finding['kind'], number>();
+  #changes: wire.SeenRoleChange[] = [];
   #before = new Set<string>();
 
   constructor(options: PassReporterOptions) {
@@ -26,8 +30,13 @@ export class PassReporter {
     return [...this.#counts].map(([kind, count]) => ({ kind, count }));
   }
 
+  /** The latest changes of roles, the newest last. */
+  get changes(): readonly wire.SeenRoleChange[] {
+    return this.#changes;
+  }
+
   report(pass: Pass): void {
-    const { pods, log, publish } = this.#options;
+    const { pods, log, clock } = this.#options;
     const found = pass.findings.map(fieldsOf);
     for (const fields of found) {
       this.#counts.set(fields.kind, (this.#counts.get(fields.kind) ?? 0) + 1);
@@ -39,7 +48,9 @@ export class PassReporter {
       log.info('controller.asks', { why: pass.kind, podId, role, expectedEpoch });
     }
     if (pass.judged !== undefined) log.info('controller.judged', { ...pass.judged });
-    for (const change of roleChangesOf(pass, pods.statuses)) publish(change);
+    const unixMs = BigInt(Math.round(clock.unixMs()));
+    const changes = roleChangesOf(pass, pods.statuses).map((change) => ({ unixMs, change }));
+    this.#changes = [...this.#changes, ...changes].slice(-changesMax);
   }
 }
 

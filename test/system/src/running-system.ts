@@ -26,14 +26,17 @@ export class RunningSystem implements AsyncDisposable {
     this.exited = new Promise((resolve) => options.child.once('exit', resolve));
   }
 
-  /** @param args options of `tercet up` */
-  static async start(args: readonly string[] = []): Promise<RunningSystem> {
+  /** @param args options of `tercet up` @param settings of its services, as environment variables */
+  static async start(
+    args: readonly string[] = [],
+    settings: Readonly<Record<string, string>> = {},
+  ): Promise<RunningSystem> {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-system-'));
     const grpcPort = await freePort();
     const ports = ['--port', String(await freePort()), '--grpc-port', String(grpcPort)];
     const child = spawn(process.execPath, [command, 'up', ...ports, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...environment, TERCET_STATE: folder },
+      env: { ...environment, ...settings, TERCET_STATE: folder },
     });
     let said = '';
     child.stderr.on('data', (data) => {
