@@ -159,8 +159,11 @@ function controllerPlan(
       GRPC_ENDPOINT: endpoint,
       LEDGER_PATH: join(folder, `${name}.ledger.json`),
       POLICY: options.controller,
-      SLO: options.slo,
-      GROUP: { kvTokensMax: slots * contextTokensMax, sequencesMax: slots },
+      // One by one, so that the others can still be set from outside.
+      SLO__TTFT_MS: options.slo.ttftMs,
+      SLO__TPOT_MS: options.slo.tpotMs,
+      GROUP__KV_TOKENS_MAX: slots * contextTokensMax,
+      GROUP__SEQUENCES_MAX: slots,
     }),
   };
 }
