@@ -80,7 +80,7 @@ export const SERVER = Symbol('server');
         const known = { model, spec: specOf(config), controller, pods, reporter };
         const status = () => poolStatus({ ...known, last: reconciler.last });
         return GrpcServer.open(grpcEndpoint, [
-          controllerService({ model, controller, pass: () => reconciler.pass(), status }),
+          controllerService({ controller, pass: () => reconciler.pass(), status }),
         ]);
       },
     },

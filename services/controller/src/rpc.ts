@@ -1,19 +1,17 @@
 import { TercetError, wire } from '@tercet/contracts';
 import type { Controller } from '@tercet/controller-core';
 import { type MountedService, service } from '@tercet/grpc';
-import { hearOutcomes } from './heard/hear-load.js';
 import { stageOf } from './stages.js';
 
 export interface ControllerServiceOptions {
-  readonly model: string;
-  readonly controller: Pick<Controller, 'setRole' | 'heardOutcome'>;
+  readonly controller: Pick<Controller, 'setRole'>;
   /** Makes a pass out of turn. */
   readonly pass: () => Promise<void>;
   readonly status: () => wire.PoolStatus;
 }
 
-/** What others may ask of the controller: how the pool stands, to move a pod, and to hear of requests. */
-export function controllerService({ model, controller, pass, status }: ControllerServiceOptions): MountedService {
+/** What others may ask of the controller: how the pool stands, and to move a pod. */
+export function controllerService({ controller, pass, status }: ControllerServiceOptions): MountedService {
   return service(wire.ControllerDefinition, {
     getPool: async () => status(),
     movePod: async ({ podId, role, expectedEpoch }) => {
@@ -24,10 +22,6 @@ export function controllerService({ model, controller, pass, status }: Controlle
       await controller.setRole(wish, new AbortController().signal);
       await pass();
       return status();
-    },
-    reportOutcomes: async (report) => {
-      if (report.model === model) hearOutcomes(report, controller);
-      return {};
     },
   });
 }

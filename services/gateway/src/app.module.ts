@@ -17,10 +17,8 @@ import { Admission } from './pipeline/admission.js';
 import { Embeddings } from './pipeline/embeddings.js';
 import { Pipeline } from './pipeline/pipeline.js';
 import { grpcCalls } from './pods/grpc-calls.js';
-import { OutcomeReports } from './pods/outcome-reports.js';
 import { type Pod, PodTable } from './pods/pod-table.js';
 import { PoolWatch } from './pods/pool-watch.js';
-import { reported } from './reported.js';
 import { gatewayService } from './rpc.js';
 
 export const CONFIG = Symbol('config');
@@ -29,7 +27,6 @@ export const METRICS = Symbol('metrics');
 export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
 export const POOLS = Symbol('pools');
-export const OUTCOMES = Symbol('outcomes');
 export const ADMISSION = Symbol('admission');
 export const PIPELINE = Symbol('pipeline');
 export const GENERATE = Symbol('generate');
@@ -62,12 +59,6 @@ export const GRPC_SERVER = Symbol('grpc server');
       },
     },
     {
-      provide: OUTCOMES,
-      inject: [CONFIG],
-      useFactory: ({ controllers: endpoints }: GatewayConfig) =>
-        new OutcomeReports({ gatewayId: `gateway-${process.pid}`, endpoints, everyMs: 1000 }),
-    },
-    {
       provide: ADMISSION,
       inject: [CONFIG],
       useFactory: ({ requests }: GatewayConfig) => new Admission(requests.runningMax),
@@ -88,9 +79,8 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: GENERATE,
-      inject: [PIPELINE, METRICS, OUTCOMES],
-      useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics, outcomes: OutcomeReports) =>
-        reported(measured(pipeline, metrics), outcomes, systemClock),
+      inject: [PIPELINE, METRICS],
+      useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics) => measured(pipeline, metrics),
     },
     {
       provide: EMBED,

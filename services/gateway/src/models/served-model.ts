@@ -25,8 +25,6 @@ export interface ServedModel {
 
 export interface ServedVision {
   readonly shape: VisionShape;
-  /** Patches of the vision tower that one media token stands for. */
-  readonly patchesPerToken: number;
   /** Part of the cache key of media tokens. */
   readonly preprocessingDigest: string;
   /** Stands in the prompt where a media token goes. */
@@ -52,8 +50,7 @@ export function openModel({ name, path, mmprojPath, contextTokensMax }: ModelFil
 function servedVision(mmproj: Gguf, tokenizer: Tokenizer): ServedVision {
   const number = (key: string) => mmproj.requireNumber(`clip.vision.${key}`);
   const tileSize = number('image_size');
-  const scale = mmproj.numberOr('clip.vision.projector.scale_factor', 1);
-  const side = tileSize / number('patch_size') / scale;
+  const side = tileSize / number('patch_size') / mmproj.numberOr('clip.vision.projector.scale_factor', 1);
   const longestEdge = mmproj.numberOr('clip.vision.preproc_image_size', tileSize);
   const placeholderTokenId = tokenizer.tokenIdOf('<image>');
   if (placeholderTokenId === undefined) {
@@ -66,5 +63,5 @@ function servedVision(mmproj: Gguf, tokenizer: Tokenizer): ServedVision {
     .update([...facts, ...names].join('\n'))
     .digest('hex')
     .slice(0, 16);
-  return { shape, patchesPerToken: scale ** 2, preprocessingDigest: digest, placeholderTokenId };
+  return { shape, preprocessingDigest: digest, placeholderTokenId };
 }
