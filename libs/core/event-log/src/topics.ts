@@ -21,3 +21,10 @@ export const topics = {
 } as const satisfies Record<string, Topic>;
 
 export type TopicName = keyof typeof topics;
+
+/** The part of a topic that a key's records are in (FNV-1a over its UTF-16 units). */
+export function partOf(topic: TopicName, key: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < key.length; i++) hash = Math.imul(hash ^ key.charCodeAt(i), 0x01000193);
+  return (hash >>> 0) % topics[topic].partitions;
+}
