@@ -15,8 +15,6 @@ export interface NewEvent {
 export interface StoredEvent {
   readonly topic: TopicName;
   readonly key: string;
-  /** Records of one key are in one part. */
-  readonly part: number;
   /** Place of the record in its part of the topic: grows with every record, not always by one. */
   readonly offset: bigint;
   readonly event: wire.Event;
