@@ -45,14 +45,19 @@ export function usableCores(): number {
   return Math.max(1, availableParallelism());
 }
 
-/** Every process of a system on one machine, with its sockets in `folder`. */
-export function planSystem(options: UpOptions, models: readonly ModelPaths[], folder: string): SystemPlan {
+/** Every process of a system on one machine, with its sockets in `folder`, and one event log for all of them. */
+export function planSystem(
+  options: UpOptions,
+  models: readonly ModelPaths[],
+  { folder, eventLogPath }: { readonly folder: string; readonly eventLogPath: string },
+): SystemPlan {
+  const events = { kind: 'file', path: eventLogPath };
   const arbiterSocket = join(folder, 'cores.sock');
   const stages = models.flatMap((model, modelIndex) =>
     rolesFor(model).flatMap((role) =>
       Array.from({ length: processesOf(role, model, options) }, (_, index) => {
         const suffix = models.length > 1 ? `-m${modelIndex}` : '';
-        return stagePlan(options, { model, role, folder, arbiterSocket, name: `${role}-${index}${suffix}` });
+        return stagePlan(options, { model, role, folder, arbiterSocket, events, name: `${role}-${index}${suffix}` });
       }),
     ),
   );
@@ -60,6 +65,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fo
     name: 'gateway',
     entry: 'gateway' as const,
     environment: section('GATEWAY', {
+      EVENTS: events,
       HTTP: { host: options.host, port: options.port },
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
@@ -84,9 +90,9 @@ function processesOf(role: StageRole, { isEmbedder }: ModelPaths, options: UpOpt
 
 function stagePlan(
   options: UpOptions,
-  from: { model: ModelPaths; role: StageRole; folder: string; arbiterSocket: string; name: string },
+  from: { model: ModelPaths; role: StageRole; folder: string; arbiterSocket: string; events: object; name: string },
 ): SystemPlan['stages'][number] {
-  const { model, role, folder, arbiterSocket, name } = from;
+  const { model, role, folder, arbiterSocket, events, name } = from;
   const endpoint = `unix:${join(folder, `${name}.sock`)}`;
   const { contextTokensMax, slots } = options;
   return {
@@ -99,6 +105,7 @@ function stagePlan(
       GRPC_ENDPOINT: endpoint,
       TENSORS: { kind: 'unix', path: join(folder, `${name}.tensors.sock`) },
       ARBITER_SOCKET: arbiterSocket,
+      EVENTS: events,
       ROLE: role,
       THREADS: options.cores,
       MODEL: { name: model.name, path: model.path, ...(model.mmprojPath && { mmprojPath: model.mmprojPath }) },

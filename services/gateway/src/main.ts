@@ -7,8 +7,9 @@ import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
-import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, LOG, PODS } from './app.module.js';
+import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, LOG, OUTCOMES, PODS } from './app.module.js';
 import { readConfig } from './config.js';
+import type { OutcomeReports } from './outcome-reports.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
 
@@ -46,4 +47,5 @@ async function stop(app: INestApplicationContext): Promise<void> {
   server.closeAllConnections();
   await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));
   app.get<PodTable>(PODS)[Symbol.dispose]();
+  await app.get<OutcomeReports>(OUTCOMES)[Symbol.asyncDispose]();
 }

@@ -31,7 +31,7 @@ export const topics = {
 
 export type TopicName = keyof typeof topics;
 
-export const topicNames = Object.keys(topics) as readonly TopicName[];
+export const topicNames = Object.keys(topics) as TopicName[];
 
 /** Where records that no reader could read are kept for a person to look at; they are bytes, not events. */
 export const parkedTopic = {
