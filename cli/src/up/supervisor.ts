@@ -48,7 +48,7 @@ export class Supervisor implements AsyncDisposable {
       const sockets = join(folder, 'run');
       mkdirSync(sockets, { recursive: true, mode: 0o700 });
       for (const name of readdirSync(sockets)) rmSync(join(sockets, name), { force: true });
-      const plan = planSystem(up, options.models, sockets);
+      const plan = planSystem(up, options.models, { folder: sockets, eventLogPath: join(folder, 'events.db') });
       const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
       const arbiter = await DeviceArbiterServer.open({ socketPath: plan.arbiterSocket, cores: up.cores, clock });
       return new Supervisor(options, { lock, arbiter, plan });

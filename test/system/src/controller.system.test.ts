@@ -87,9 +87,11 @@ test('a move that was written down and never asked for is undone by the next con
 test('when long answers follow pictures, a pod moves from encode to decode, and no request is lost', async () => {
   const up = ['--encode', '2', '--slots', '2', '--controller', 'auto', '--slo', 'ttft=60000,tpot=100'];
   await using system = await RunningSystem.start(up, {
-    TERCET__CONTROLLER__PASS_MS: '500',
-    TERCET__CONTROLLER__VERIFY_MS: '3000',
-    TERCET__CONTROLLER__DWELL_MS: '2000',
+    settings: {
+      TERCET__CONTROLLER__PASS_MS: '500',
+      TERCET__CONTROLLER__VERIFY_MS: '3000',
+      TERCET__CONTROLLER__DWELL_MS: '2000',
+    },
   });
   using pool = await Pool.of(system);
   const pictures = await underLoad(system, { clients: 4, requests: 60, body: pictureQuestion });

@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { environment } from '@tercet/testing';
+import { environment, freePort } from '@tercet/testing';
 
 const command = fileURLToPath(new URL('../../../cli/dist/main.js', import.meta.url));
 const startTimeoutMs = 60_000;
@@ -26,12 +25,16 @@ export class RunningSystem implements AsyncDisposable {
     this.exited = new Promise((resolve) => options.child.once('exit', resolve));
   }
 
-  /** @param args options of `tercet up` @param settings of its services, as environment variables */
+  /**
+   * @param args options of `tercet up`
+   * @param before what lies in its state folder already, and settings of its services as environment variables
+   */
   static async start(
     args: readonly string[] = [],
-    settings: Readonly<Record<string, string>> = {},
+    { files = {}, settings = {} }: { readonly files?: Texts; readonly settings?: Texts } = {},
   ): Promise<RunningSystem> {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-system-'));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     const grpcPort = await freePort();
     const ports = ['--port', String(await freePort()), '--grpc-port', String(grpcPort)];
     const child = spawn(process.execPath, [command, 'up', ...ports, ...args], {
@@ -97,6 +100,8 @@ export class RunningSystem implements AsyncDisposable {
   }
 }
 
+type Texts = Readonly<Record<string, string>>;
+
 export interface PodState {
   readonly podId: string;
   readonly role: string;
@@ -106,15 +111,4 @@ export interface PodState {
   readonly waiting: number;
   readonly kvBlocksUsed: number;
   readonly leasesOpen: number;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }
