@@ -5,6 +5,7 @@ import { tenantsCommand } from './access/tenants.js';
 import { batchCommand } from './batch/batch.js';
 import { chatCommand } from './commands/chat.js';
 import { modelsCommand } from './commands/models.js';
+import { rolesCommand } from './commands/roles.js';
 import { topCommand } from './commands/top.js';
 import { planCommand } from './plan/plan.js';
 import { exitCodes } from './terminal/failure.js';
@@ -31,6 +32,7 @@ export function makeProgram(terminal: Terminal): Command {
     .addCommand(chatCommand(terminal))
     .addCommand(modelsCommand(terminal))
     .addCommand(topCommand(terminal))
+    .addCommand(rolesCommand(terminal))
     .addCommand(planCommand(terminal))
     .addCommand(keysCommand(terminal))
     .addCommand(tenantsCommand(terminal))

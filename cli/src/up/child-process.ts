@@ -29,6 +29,7 @@ export class SupervisedProcess {
   readonly #events: ChildEvents;
   readonly #stop = new AbortController();
   #child: ChildProcess | undefined;
+  #changed: ProcessPlan['environment'] = {};
   #starts = 0;
   #ended: Promise<void>;
 
@@ -51,6 +52,11 @@ export class SupervisedProcess {
   /** How often it was started again. */
   get restarts(): number {
     return Math.max(0, this.#starts - 1);
+  }
+
+  /** From its next start on, this is what is different. */
+  changeEnvironment(changed: ProcessPlan['environment']): void {
+    this.#changed = changed;
   }
 
   /** Asks it to finish what it does; kills it when that takes longer. Resolves when it is gone. */
@@ -91,12 +97,9 @@ export class SupervisedProcess {
     // The channel tells the child when this process is gone, however it went.
     const child = spawn(process.execPath, ['--enable-source-maps', this.#entry], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...inherited(), ...environment, ...generation },
+      env: { ...inherited(), ...environment, ...this.#changed, ...generation },
     });
     this.#child = child;
-    child.on('message', (message) => {
-      this.#port = readyPort(message);
-    });
     let rest = '';
     child.stderr?.setEncoding('utf8').on('data', (text: string) => {
       const lines = (rest + text).split('\n');
@@ -104,8 +107,10 @@ export class SupervisedProcess {
       for (const line of lines) if (line !== '') this.#events.onLine(name, line);
     });
     child.on('message', (message) => {
-      const { event, metrics } = message as { event?: unknown; metrics?: unknown };
-      if (event === 'ready' && typeof metrics === 'string') this.#events.onReady(name, metrics);
+      const { event, port, metrics } = message as { event?: unknown; port?: unknown; metrics?: unknown };
+      if (event !== 'ready') return;
+      this.#port = typeof port === 'number' ? port : undefined;
+      if (typeof metrics === 'string') this.#events.onReady(name, metrics);
     });
     child.once('exit', () => this.#events.onEnd(name));
     child.once('error', (error) => resolve(error.message));
@@ -117,14 +122,9 @@ export class SupervisedProcess {
   }
 }
 
-/** The port in what a process says through the channel once it takes calls. */
-function readyPort(message: unknown): number | undefined {
-  const { event, port } = message as { event?: unknown; port?: unknown };
-  return event === 'ready' && typeof port === 'number' ? port : undefined;
-}
-
-/** What every process gets of this one's environment. */
+/** What every process gets of this one's environment: settings of services too, for what no option is there for. */
 function inherited(): Record<string, string | undefined> {
-  const names = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_OPTIONS', 'SSL_CERT_FILE', 'UV_THREADPOOL_SIZE'];
+  const known = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_OPTIONS', 'SSL_CERT_FILE', 'UV_THREADPOOL_SIZE'];
+  const names = [...known, ...Object.keys(ours).filter((name) => name.startsWith('TERCET__'))];
   return Object.fromEntries(names.map((name) => [name, ours[name]]));
 }

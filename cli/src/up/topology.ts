@@ -1,5 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { Slo } from '@tercet/allocation';
+
+export type ControllerPolicy = 'auto' | 'recommend' | 'manual';
 
 export interface UpOptions {
   readonly encode: number;
@@ -21,6 +24,9 @@ export interface UpOptions {
   readonly traceEndpoint?: string;
   /** Share of the requests that are traced. */
   readonly traceRatio: number;
+  readonly controller: ControllerPolicy;
+  /** What the controller aims for. */
+  readonly slo: Pick<Slo, 'ttftMs' | 'tpotMs'>;
 }
 
 export interface ModelPaths {
@@ -36,13 +42,26 @@ export type StageRole = 'encode' | 'prefill' | 'decode';
 /** One process to start: what it is called and the environment that configures it. */
 export interface ProcessPlan {
   readonly name: string;
-  readonly entry: 'stage' | 'gateway';
+  readonly entry: 'stage' | 'gateway' | 'controller';
   readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface StagePlan extends ProcessPlan {
+  readonly model: string;
+  readonly role: StageRole;
+  readonly endpoint: string;
+}
+
+export interface ControllerPlan extends ProcessPlan {
+  readonly endpoint: string;
+  /** Names of the stages that it moves. */
+  readonly pool: readonly string[];
 }
 
 export interface SystemPlan {
   readonly arbiterSocket: string;
-  readonly stages: readonly (ProcessPlan & { readonly role: StageRole; readonly endpoint: string })[];
+  readonly stages: readonly StagePlan[];
+  readonly controllers: readonly ControllerPlan[];
   readonly gateway: ProcessPlan;
 }
 
@@ -52,6 +71,8 @@ export interface SystemFiles {
   readonly sockets: string;
   /** Key store. */
   readonly keys: string;
+  /** The event log of all its processes. */
+  readonly eventLog: string;
   /** Database of files and batches, which outlives every start. */
   readonly controlStore: string;
 }
@@ -63,23 +84,31 @@ export function usableCores(): number {
 
 /** Every process of a system on one machine, and how it is configured. */
 export function planSystem(options: UpOptions, models: readonly ModelPaths[], files: SystemFiles): SystemPlan {
-  const { sockets: folder, keys, controlStore } = files;
+  const { sockets: folder, keys, controlStore, eventLog } = files;
+  const events = { kind: 'file', path: eventLog };
   const arbiterSocket = join(folder, 'cores.sock');
   const stages = models.flatMap((model, modelIndex) =>
     rolesFor(model).flatMap((role) =>
       Array.from({ length: processesOf(role, model, options) }, (_, index) => {
         const suffix = models.length > 1 ? `-m${modelIndex}` : '';
-        return stagePlan(options, { model, role, folder, arbiterSocket, name: `${role}-${index}${suffix}` });
+        return stagePlan(options, { model, role, folder, arbiterSocket, events, name: `${role}-${index}${suffix}` });
       }),
     ),
   );
+  const controllers = models.flatMap(({ name: model }, modelIndex) => {
+    const name = models.length > 1 ? `controller-m${modelIndex}` : 'controller';
+    const pool = stages.filter((stage) => stage.model === model);
+    return isControlled(pool) ? [controllerPlan(options, { model, pool, folder, events, name })] : [];
+  });
   const gateway = {
     name: 'gateway',
     entry: 'gateway' as const,
     environment: section('GATEWAY', {
+      EVENTS: events,
       HTTP: { host: options.host, port: options.port },
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
+      CONTROLLERS: controllers.map(({ endpoint }) => endpoint),
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       STORE: { kind: 'sqlite', path: controlStore },
       REQUESTS: { runningMax: options.requests },
@@ -88,8 +117,16 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fi
       TRACING: tracingOf(options),
     }),
   };
-  return { arbiterSocket, stages, gateway };
+  return { arbiterSocket, stages, controllers, gateway };
 }
+
+/** Pods can only be moved where each of the three stages has one. */
+function isControlled(pool: readonly StagePlan[]): boolean {
+  return new Set(pool.map(({ role }) => role)).size === 3;
+}
+
+/** A stage process begins in the role that the options say. Later it waits for the one that a controller recorded. */
+export const withoutRole = section('STAGE', { ROLE: 'none' });
 
 /** An embedder needs nothing but encode, and text without images no encode. */
 function rolesFor({ isEmbedder, mmprojPath }: ModelPaths): StageRole[] {
@@ -104,14 +141,15 @@ function processesOf(role: StageRole, { isEmbedder }: ModelPaths, options: UpOpt
 
 function stagePlan(
   options: UpOptions,
-  from: { model: ModelPaths; role: StageRole; folder: string; arbiterSocket: string; name: string },
-): SystemPlan['stages'][number] {
-  const { model, role, folder, arbiterSocket, name } = from;
+  from: { model: ModelPaths; role: StageRole; folder: string; arbiterSocket: string; events: object; name: string },
+): StagePlan {
+  const { model, role, folder, arbiterSocket, events, name } = from;
   const endpoint = `unix:${join(folder, `${name}.sock`)}`;
   const { contextTokensMax, slots } = options;
   return {
     name,
     entry: 'stage',
+    model: model.name,
     role,
     endpoint,
     environment: section('STAGE', {
@@ -119,6 +157,7 @@ function stagePlan(
       GRPC_ENDPOINT: endpoint,
       TENSORS: { kind: 'unix', path: join(folder, `${name}.tensors.sock`) },
       ARBITER_SOCKET: arbiterSocket,
+      EVENTS: events,
       ROLE: role,
       THREADS: options.cores,
       MODEL: { name: model.name, path: model.path, ...(model.mmprojPath && { mmprojPath: model.mmprojPath }) },
@@ -131,6 +170,34 @@ function stagePlan(
 
 function tracingOf({ traceEndpoint, traceRatio }: UpOptions): object {
   return traceEndpoint === undefined ? {} : { endpoint: traceEndpoint, sampleRatio: traceRatio };
+}
+
+function controllerPlan(
+  options: UpOptions,
+  from: { model: string; pool: readonly StagePlan[]; folder: string; events: object; name: string },
+): ControllerPlan {
+  const { model, pool, folder, events, name } = from;
+  const { contextTokensMax, slots } = options;
+  const endpoint = `unix:${join(folder, `${name}.sock`)}`;
+  return {
+    name,
+    entry: 'controller',
+    endpoint,
+    pool: pool.map((stage) => stage.name),
+    environment: section('CONTROLLER', {
+      MODEL: model,
+      WORKERS: pool.map((stage) => stage.endpoint),
+      GRPC_ENDPOINT: endpoint,
+      EVENTS: events,
+      LEDGER_PATH: join(folder, `${name}.ledger.json`),
+      POLICY: options.controller,
+      // One by one, so that the others can still be set from outside.
+      SLO__TTFT_MS: options.slo.ttftMs,
+      SLO__TPOT_MS: options.slo.tpotMs,
+      GROUP__KV_TOKENS_MAX: slots * contextTokensMax,
+      GROUP__SEQUENCES_MAX: slots,
+    }),
+  };
 }
 
 function section(name: string, values: Readonly<Record<string, unknown>>): Record<string, string> {

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
-import { numberFrom } from '../commands/options.js';
+import { numberFrom, objectivesFrom } from '../commands/options.js';
 import { stateFolder } from '../config.js';
 import { explain } from '../terminal/failure.js';
 import { openTerminal } from '../terminal/terminal.js';
@@ -28,10 +28,22 @@ export function upCommand(): Command {
     .option('--require-keys', 'answer only requests with an API key; see `tercet keys`', false)
     .option('--trace-endpoint <url>', 'where traces go, OTLP over HTTP: http://127.0.0.1:4318/v1/traces')
     .option('--trace-ratio <share>', 'share of the requests that are traced', numberFrom(0, 1), 1)
+    .addOption(policyOption())
+    .addOption(objectivesOption())
     .addHelpText('after', '\nExamples:\n  tercet up\n  tercet up --encode 2 --prefill 1 --decode 2 --port 9000\n')
     .action(async (options: Options) => {
       process.exitCode = await up(options);
     });
+}
+
+function policyOption(): Option {
+  const about = 'whether processes change their stage with the load: auto; recommend only says; manual does neither';
+  return new Option('--controller <policy>', about).choices(['auto', 'recommend', 'manual']).default('recommend');
+}
+
+function objectivesOption(): Option {
+  const option = new Option('--slo <objectives>', 'latency that the controller aims for');
+  return option.argParser(objectivesFrom).default({ ttftMs: 1000, tpotMs: 100 }, 'ttft=1000,tpot=100');
 }
 
 interface Options extends Omit<UpOptions, 'contextTokensMax'> {

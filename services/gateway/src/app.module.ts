@@ -12,6 +12,7 @@ import { Access } from './access/access.js';
 import { KeyRing } from './access/key-ring.js';
 import { BatchRunner } from './batches/batch-runner.js';
 import type { GatewayConfig } from './config.js';
+import { openEvents } from './events.js';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
 import { refuseConnection } from './http/refuse-connection.js';
@@ -20,9 +21,11 @@ import { GatewayMetrics } from './metrics.js';
 import { ModelTable } from './models/model-table.js';
 import { rolesFor } from './models/roles-for.js';
 import { openModel } from './models/served-model.js';
+import { OutcomeReports } from './outcome-reports.js';
 import { Admission } from './pipeline/admission.js';
 import { BackgroundAdmission } from './pipeline/background-admission.js';
 import { PodTable } from './pods/pod-table.js';
+import { PoolWatch } from './pods/pool-watch.js';
 import { gatewayService } from './rpc.js';
 import { openStore } from './store.js';
 import { embedBehind, generateBehind, type WorkParts } from './work.js';
@@ -36,8 +39,10 @@ export const KEYS = Symbol('keys');
 export const ACCESS = Symbol('access');
 export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
+export const POOLS = Symbol('pools');
 export const ADMISSION = Symbol('admission');
 export const WORK = Symbol('work');
+export const OUTCOMES = Symbol('outcomes');
 export const GENERATE = Symbol('generate');
 export const EMBED = Symbol('embed');
 export const STORE = Symbol('store');
@@ -94,12 +99,20 @@ export const GRPC_SERVER = Symbol('grpc server');
       useFactory: ({ models }: GatewayConfig) => new ModelTable(models.map(openModel)),
     },
     {
+      provide: POOLS,
+      inject: [CONFIG, LOG],
+      useFactory: ({ controllers, workerPollMs }: GatewayConfig, log: Log) =>
+        new PoolWatch({ endpoints: controllers, pollMs: workerPollMs, log }),
+    },
+    {
       provide: PODS,
-      inject: [CONFIG, CERTIFICATES, LOG],
-      useFactory: (config: GatewayConfig, certificates: CertificateFiles | undefined, log: Log) => {
+      inject: [CONFIG, POOLS, CERTIFICATES, LOG],
+      useFactory: (config: GatewayConfig, pools: PoolWatch, ...parts: [CertificateFiles | undefined, Log]) => {
+        const [certificates, log] = parts;
         const { workers: endpoints, workerPollMs: pollMs } = config;
         const tls = certificates && { ...config.tls, certificates };
-        return new PodTable({ endpoints, pollMs, tls, clock: systemClock, log });
+        const isTrusted = (podId: string) => !pools.isDistrusted(podId);
+        return new PodTable({ endpoints, pollMs, isTrusted, tls, clock: systemClock, log });
       },
     },
     {
@@ -115,12 +128,21 @@ export const GRPC_SERVER = Symbol('grpc server');
         }),
     },
     {
+      provide: OUTCOMES,
+      inject: [CONFIG, LOG],
+      useFactory: async ({ events: config, gatewayId, models: served }: GatewayConfig, log: Log) => {
+        const events = await openEvents(config, gatewayId);
+        const models = served.map(({ name }) => name);
+        return new OutcomeReports({ events, gatewayId, models, clock: systemClock, log });
+      },
+    },
+    {
       provide: WORK,
-      inject: [CONFIG, PODS, METRICS, TRACER, LOG],
+      inject: [CONFIG, PODS, METRICS, TRACER, OUTCOMES, LOG],
       useFactory: (
         config: GatewayConfig,
-        ...[pods, metrics, tracer, log]: [PodTable, GatewayMetrics, Tracer, Log]
-      ): WorkParts => ({ config, pods, metrics, tracer, log }),
+        ...[pods, metrics, tracer, outcomes, log]: [PodTable, GatewayMetrics, Tracer, OutcomeReports, Log]
+      ): WorkParts => ({ config, pods, metrics, tracer, outcomes, log }),
     },
     { provide: GENERATE, inject: [ADMISSION, WORK], useFactory: generateBehind },
     { provide: EMBED, inject: [ADMISSION, WORK], useFactory: embedBehind },
@@ -152,13 +174,13 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: HTTP_SERVER,
-      inject: [WORK, MODELS, ACCESS, ADMISSION, GENERATE, EMBED, STORE, BATCHES],
+      inject: [WORK, MODELS, POOLS, ACCESS, ADMISSION, GENERATE, EMBED, STORE, BATCHES],
       useFactory: ({ config, pods, metrics, log }: WorkParts, ...parts: HttpParts) => {
-        const [models, access, admission, generate, embed, store, batches] = parts;
+        const [models, pools, access, admission, generate, embed, store, batches] = parts;
         const { bodyBytesMax } = config.http;
         const { fileBytesMax, underWayMax } = config.batches;
         const stored = { store, fileBytesMax, underWayMax, onChange: () => batches.wake() };
-        const ways = { generate, embed, metrics, pods, bodyBytesMax, log };
+        const ways = { generate, embed, metrics, pods, pools, bodyBytesMax, log };
         const app = routesOf({ models, access, admission, ...ways, ...stored });
         const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app);
         return listen(server.on('clientError', refuseConnection), config);
@@ -169,7 +191,7 @@ export const GRPC_SERVER = Symbol('grpc server');
 export class AppModule {}
 
 type RpcParts = [ModelTable, Access, Generate, Embed];
-type HttpParts = [ModelTable, Access, Admission, Generate, Embed, ControlStore, BatchRunner];
+type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner];
 
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {

@@ -1,6 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { loadConfig } from '@tercet/config';
+import { EventsConfig, loadConfig } from '@tercet/config';
 import { TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 
@@ -51,6 +51,11 @@ const BatchesConfig = z.strictObject({
 
 export const GatewayConfig = z
   .strictObject({
+    /** This gateway among others. */
+    gatewayId: z
+      .string()
+      .regex(/^[a-z0-9-]{1,63}$/)
+      .default('gateway'),
     http: z
       .strictObject({
         host: z.string().default('127.0.0.1'),
@@ -91,6 +96,8 @@ export const GatewayConfig = z
       })
       .refine((keys) => !keys.required || keys.path !== undefined, 'required needs a path')
       .prefault({}),
+    /** gRPC endpoints of the controllers, for the view of the cluster; none where nobody moves pods. */
+    controllers: z.array(z.string().min(1)).default([]),
     models: z
       .array(
         z.strictObject({
@@ -102,6 +109,8 @@ export const GatewayConfig = z
         }),
       )
       .min(1),
+    /** Where ended requests are reported to. */
+    events: EventsConfig,
     requests: z
       .strictObject({
         runningMax: z.int().min(1).default(128),

@@ -19,14 +19,18 @@ import {
   HTTP_SERVER,
   KEYS,
   LOG,
+  OUTCOMES,
   PODS,
+  POOLS,
   STORE,
   TRACER,
 } from './app.module.js';
 import type { BatchRunner } from './batches/batch-runner.js';
 import { readConfig } from './config.js';
+import type { OutcomeReports } from './outcome-reports.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
+import type { PoolWatch } from './pods/pool-watch.js';
 
 const drainTimeoutMs = 30_000;
 
@@ -45,7 +49,7 @@ async function main(args: readonly string[]): Promise<void> {
   const { address, port } = app.get<Server>(HTTP_SERVER).address() as AddressInfo;
   log.info('gateway.ready', { host: address, port, config: maskSecrets(config) });
   const host = address.includes(':') ? `[${address}]` : address;
-  process.send?.({ event: 'ready', metrics: `${host}:${port}` });
+  process.send?.({ event: 'ready', port, metrics: `${host}:${port}` });
   log.info('gateway.stopping', { reason: await untilStopped() });
   await stop(app);
   log.info('gateway.stopped');
@@ -67,6 +71,8 @@ async function stop(app: INestApplicationContext): Promise<void> {
   server.closeAllConnections();
   await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));
   app.get<PodTable>(PODS)[Symbol.dispose]();
+  app.get<PoolWatch>(POOLS)[Symbol.dispose]();
+  await app.get<OutcomeReports>(OUTCOMES)[Symbol.asyncDispose]();
   app.get<CertificateFiles | undefined>(CERTIFICATES)?.[Symbol.dispose]();
   await app.get<KeyRing | undefined>(KEYS)?.[Symbol.asyncDispose]();
   await app.get<Tracer>(TRACER).close();

@@ -4,6 +4,7 @@ import type { RequestSpan, SpanAttributes, Tracer } from '@tercet/telemetry';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
 import type { GatewayMetrics } from './metrics.js';
+import type { OutcomeReports } from './outcome-reports.js';
 import type { Embeddings } from './pipeline/embeddings.js';
 import type { Pipeline } from './pipeline/pipeline.js';
 import type { AnswerEvent } from './pipeline/request.js';
@@ -11,6 +12,7 @@ import type { AnswerEvent } from './pipeline/request.js';
 export interface Measures {
   readonly metrics: GatewayMetrics;
   readonly tracer: Tracer;
+  readonly outcomes: OutcomeReports;
   readonly clock: Clock;
 }
 
@@ -33,15 +35,17 @@ export function measuredEmbeddings<Pod>(embeddings: Embeddings<Pod>, measures: M
   };
 }
 
-/** The pipeline with its requests counted and their traces begun, however they end. */
+/** The pipeline with its requests counted and reported and their traces begun, however they end. */
 export function measured<Pod>(pipeline: Pipeline<Pod>, measures: Measures): Generate {
   return async function* generate(request, signal) {
     const { name } = request.model;
     const { span, startMs, end } = begin(measures, request, name);
     let outcome = 'cancelled';
     let attributes: SpanAttributes = {};
+    const reported = measures.outcomes.arrived(name, request.media.length);
     try {
       for await (const event of pipeline.run({ ...request, traceparent: span.traceparent }, signal)) {
+        reported.saw(event);
         if (event.kind === 'finished') {
           outcome = 'ok';
           attributes = attributesOf(event);
@@ -55,6 +59,7 @@ export function measured<Pod>(pipeline: Pipeline<Pod>, measures: Measures): Gene
       throw error;
     } finally {
       end(outcome, attributes);
+      reported.ended(outcome);
     }
   };
 }

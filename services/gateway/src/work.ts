@@ -5,6 +5,7 @@ import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
 import { measured, measuredEmbeddings } from './measured.js';
 import type { GatewayMetrics } from './metrics.js';
+import type { OutcomeReports } from './outcome-reports.js';
 import type { Admission } from './pipeline/admission.js';
 import { Embeddings } from './pipeline/embeddings.js';
 import { Pipeline } from './pipeline/pipeline.js';
@@ -17,6 +18,7 @@ export interface WorkParts {
   readonly pods: PodTable;
   readonly metrics: GatewayMetrics;
   readonly tracer: Tracer;
+  readonly outcomes: OutcomeReports;
   readonly log: Log;
 }
 
@@ -24,18 +26,18 @@ export interface WorkParts {
 type Entrance = Pick<Admission, 'enter'>;
 
 /** Answers, behind an entrance. */
-export function generateBehind(admission: Entrance, { config, pods, metrics, tracer, log }: WorkParts): Generate {
+export function generateBehind(admission: Entrance, { config, pods, log, ...parts }: WorkParts): Generate {
   const { requests: limits, media } = config;
   const prepare = { fetcher: fetcherOf(media), limits: media };
   const pipeline = new Pipeline<Pod>({ pods, calls: grpcCalls, prepare, admission, clock: systemClock, log, limits });
-  return measured(pipeline, { metrics, tracer, clock: systemClock });
+  return measured(pipeline, { ...parts, clock: systemClock });
 }
 
 /** Vectors, behind an entrance. */
-export function embedBehind(admission: Entrance, { config, pods, metrics, tracer, log }: WorkParts): Embed {
+export function embedBehind(admission: Entrance, { config, pods, log, ...parts }: WorkParts): Embed {
   const { requests: limits } = config;
   const embeddings = new Embeddings<Pod>({ pods, calls: grpcCalls, admission, clock: systemClock, log, limits });
-  return measuredEmbeddings(embeddings, { metrics, tracer, clock: systemClock });
+  return measuredEmbeddings(embeddings, { ...parts, clock: systemClock });
 }
 
 function fetcherOf(media: GatewayConfig['media']): MediaFetcher {

@@ -16,6 +16,8 @@ import {
 } from '@tercet/telemetry';
 import { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import type { StageConfig } from './config.js';
+import { openEvents } from './events.js';
+import { LoadReports } from './load-reports.js';
 import { MeasuredCalls } from './measured-calls.js';
 import { servicesOf } from './rpc.js';
 import { stageMetrics, watchSteps } from './stage-metrics.js';
@@ -33,6 +35,8 @@ export const ROLE_HOST = Symbol('role host');
 export const METRICS = Symbol('metrics');
 export const METRICS_SERVER = Symbol('metrics server');
 export const TRACER = Symbol('tracer');
+export const CONTROL = Symbol('control');
+export const LOAD_REPORTS = Symbol('load reports');
 export const SERVER = Symbol('server');
 
 /** One stage process: an engine, the tensors that it lends and reads, a role, and the calls that it answers. */
@@ -129,12 +133,25 @@ export const SERVER = Symbol('server');
         }),
     },
     {
+      provide: CONTROL,
+      inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, METRICS, LOG],
+      useFactory: (config: StageConfig, ...parts: ControlParts) => {
+        const [host, engine, { endpoint: tensorEndpoint }, metrics, log] = parts;
+        const { podId, grpcEndpoint } = config;
+        return new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, metrics, log });
+      },
+    },
+    {
+      provide: LOAD_REPORTS,
+      inject: [CONFIG, CONTROL, LOG],
+      useFactory: async ({ events, podId }: StageConfig, control: WorkerControl, log: Log) =>
+        new LoadReports({ events: await openEvents(events, podId), control, podId, log }),
+    },
+    {
       provide: SERVER,
-      inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, METRICS, TRACER, CERTIFICATES, LOG],
-      useFactory: (config: StageConfig, ...parts: ServerParts) => {
-        const [host, engine, { endpoint: tensorEndpoint }, metrics, tracer, certificates, log] = parts;
-        const { podId, grpcEndpoint, tls } = config;
-        const control = new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, metrics, log });
+      inject: [CONFIG, ROLE_HOST, CONTROL, METRICS, TRACER, CERTIFICATES],
+      useFactory: ({ grpcEndpoint, tls }: StageConfig, ...parts: ServerParts) => {
+        const [host, control, metrics, tracer, certificates] = parts;
         const calls = new MeasuredCalls({ metrics, tracer, clock: systemClock });
         const options = certificates && { tls: { certificates }, peers: tls?.callers };
         const services = servicesOf({ host, control, calls, controllers: tls?.controllers });
@@ -145,15 +162,8 @@ export const SERVER = Symbol('server');
 })
 export class AppModule {}
 
-type ServerParts = [
-  RoleHost<Stage>,
-  EngineThread,
-  TensorPlane,
-  ServiceMetrics<'stage'>,
-  Tracer,
-  CertificateFiles | undefined,
-  Log,
-];
+type ControlParts = [RoleHost<Stage>, EngineThread, TensorPlane, ServiceMetrics<'stage'>, Log];
+type ServerParts = [RoleHost<Stage>, WorkerControl, ServiceMetrics<'stage'>, Tracer, CertificateFiles | undefined];
 
 /** The module of a process with this configuration. */
 export function appModule(config: StageConfig): DynamicModule {

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { loadConfig } from '@tercet/config';
+import { EventsConfig, loadConfig } from '@tercet/config';
 import { TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 
@@ -53,6 +53,8 @@ export const StageConfig = z
       .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.int().min(0).max(65535) })
       .exactOptional(),
     tracing: TracingConfig.prefault({}),
+    /** Where load reports are written to. */
+    events: EventsConfig,
     drainTimeoutMs: z.int().min(0).default(10_000),
     model: z.strictObject({
       name: z.string().min(1),

@@ -15,6 +15,7 @@ import {
   CERTIFICATES,
   ENGINE,
   IMAGES,
+  LOAD_REPORTS,
   LOG,
   MEMORY,
   METRICS_SERVER,
@@ -24,6 +25,7 @@ import {
   TRACER,
 } from './app.module.js';
 import { readConfig, type StageConfig } from './config.js';
+import type { LoadReports } from './load-reports.js';
 import type { Stage } from './stages.js';
 
 const roles = {
@@ -61,6 +63,7 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfi
   const patience = AbortSignal.timeout(drainTimeoutMs);
   await app.get<RoleHost<Stage>>(ROLE_HOST).stop(patience);
   await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(1000));
+  await app.get<LoadReports>(LOAD_REPORTS)[Symbol.asyncDispose]();
   await app.get<EngineThread>(ENGINE).close(AbortSignal.abort());
   await app.get<TensorPlane>(TENSORS).close();
   await app.get<TileCutter>(IMAGES)[Symbol.asyncDispose]();

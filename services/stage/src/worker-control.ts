@@ -71,6 +71,7 @@ export class WorkerControl {
     log.info('audit.role_asked', { actor, from: wire.Role[before.role], to: wire.Role[request.role] });
     let outcome: 'ok' | 'refused' | 'failed' = 'ok';
     try {
+      host.continueAfter(request.aboveEpoch);
       await host.setRole(request.role, request.expectedEpoch, AbortSignal.timeout(request.drainTimeoutMs));
     } catch (error) {
       outcome = toTercetError(error).code === 'role_switch_failed' ? 'failed' : 'refused';

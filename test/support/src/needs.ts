@@ -19,13 +19,14 @@ const programs: Readonly<Record<string, readonly string[]>> = {
  * the run requires it; the caller registers no tests then.
  */
 export function needs(peer: keyof typeof programs): string | undefined {
-  for (const program of programs[peer] ?? []) {
-    for (const folder of [...searchPath, ...packageFolders(program)]) {
-      const path = join(folder, program);
-      if (isExecutable(path)) return path;
-    }
-  }
-  return skip(String(peer), `needs ${String(peer)}, which is not on this machine`);
+  const path = findProgram(programs[peer] ?? []);
+  return path ?? skip(String(peer), `needs ${String(peer)}, which is not on this machine`);
+}
+
+/** Path of the first of these programs that is on this machine. */
+export function findProgram(names: readonly string[]): string | undefined {
+  const places = (name: string) => [...searchPath, ...packageFolders(name)].map((folder) => join(folder, name));
+  return names.flatMap(places).find(isExecutable);
 }
 
 /** A Python that has these modules, as {@link needs}; `peer` is what TERCET_REQUIRE calls them. */
@@ -51,7 +52,8 @@ function packageFolders(program: string): string[] {
   return readdirSync(versions).map((version) => join(versions, version, 'bin'));
 }
 
-function skip(peer: string, reason: string): undefined {
+/** Registers the test that stands for a suite without its peer: skipped, or failing where the run requires it. */
+export function skip(peer: string, reason: string): undefined {
   if (requiredPeers.has(peer)) {
     test(reason, () => {
       throw new Error(`${reason}; TERCET_REQUIRE names it`);

@@ -5,10 +5,10 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import { CertificateFiles } from '@tercet/certificates';
 import { wire } from '@tercet/contracts';
 import { GrpcChannel } from '@tercet/grpc';
-import { CertificateAuthority, type IssuedFiles, needs } from '@tercet/testing';
+import { CertificateAuthority, freePort, type IssuedFiles, needs } from '@tercet/testing';
 import { LoneStage, tinyModel } from './lone-stage.js';
 import { squarePicture } from './pictures.js';
-import { freePort } from './running-system.js';
+
 import { ServiceProcess } from './service-process.js';
 
 jest.setTimeout(90_000);

@@ -18,6 +18,7 @@ import { routesOf } from '../http/router.js';
 import { GatewayMetrics } from '../metrics.js';
 import { ModelTable } from '../models/model-table.js';
 import { PodTable } from '../pods/pod-table.js';
+import { PoolWatch } from '../pods/pool-watch.js';
 import { gatewayService } from '../rpc.js';
 import { MemorySystem, testModel } from '../testing/memory-system.js';
 import { Access } from './access.js';
@@ -36,6 +37,7 @@ let store: SqliteKeyStore;
 let keys: KeyRing;
 let system: MemorySystem;
 let pods: PodTable;
+let pools: PoolWatch;
 let http: Server;
 let grpc: GrpcServer;
 const metrics = new GatewayMetrics({ slo: { ttftMs: 1000, tpotMs: 100, attainment: 0.95 }, runningMax: 8 });
@@ -60,7 +62,8 @@ beforeAll(async () => {
     underWayMax: 8,
     onChange: () => {},
   };
-  const routes = { models, generate, embed, metrics, pods, access, admission, bodyBytesMax, log, ...stored };
+  pools = new PoolWatch({ endpoints: [], pollMs: 1000, log });
+  const routes = { models, generate, embed, metrics, pods, pools, access, admission, bodyBytesMax, log, ...stored };
   http = createServer(routesOf(routes)).listen(0, '127.0.0.1');
   await new Promise((resolve) => http.once('listening', resolve));
   grpc = await GrpcServer.open('127.0.0.1:0', [gatewayService({ models, access, generate, embed })]);
@@ -70,6 +73,7 @@ afterAll(async () => {
   http.close();
   await grpc[Symbol.asyncDispose]();
   pods[Symbol.dispose]();
+  pools[Symbol.dispose]();
   await system[Symbol.asyncDispose]();
   await keys[Symbol.asyncDispose]();
   await store[Symbol.asyncDispose]();

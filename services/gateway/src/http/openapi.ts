@@ -41,6 +41,7 @@ const gets: Readonly<Record<string, string>> = {
   '/metrics': 'Metrics in the Prometheus text format.',
   '/tercet/pods': 'Stage processes with role, epoch, load and memory.',
   '/tercet/tenants': 'Tenants with what they run now and what is left of their rates.',
+  '/tercet/cluster': 'Pools: how their pods are split, what their controllers decided and why.',
 };
 
 /** The HTTP API as an OpenAPI 3.1 document, from the schemas that check the requests. */

@@ -11,12 +11,14 @@ import type { ModelTable } from '../models/model-table.js';
 import { rolesFor } from '../models/roles-for.js';
 import type { Admission } from '../pipeline/admission.js';
 import type { PodTable } from '../pods/pod-table.js';
+import type { PoolWatch } from '../pods/pool-watch.js';
 import { answerFailure, sendError } from './error-body.js';
 import { EventStream } from './event-stream.js';
 import { refuseInternalFields } from './internal-fields.js';
 import { type JsonRoute, type JsonRouteOptions, jsonRoutes } from './json-routes.js';
 import { onlyMethods } from './only-methods.js';
 import { openApiDocument } from './openapi.js';
+import { phaseName, poolObject, roleName } from './pool-object.js';
 import { readJson } from './read-json.js';
 import { addStoredRoutes, type StoredRouteOptions } from './stored-routes.js';
 
@@ -24,6 +26,7 @@ export interface RouterOptions extends JsonRouteOptions, StoredRouteOptions {
   readonly models: ModelTable;
   readonly pods: PodTable;
   readonly access: Access;
+  readonly pools: PoolWatch;
   readonly admission: Admission;
 }
 
@@ -37,6 +40,7 @@ const getRoutes = [
   '/metrics',
   '/tercet/pods',
   '/tercet/tenants',
+  '/tercet/cluster',
 ];
 
 /** Every HTTP route of the gateway. */
@@ -62,6 +66,7 @@ export function routesOf(options: RouterOptions): Express {
   });
   app.get('/tercet/pods', (_, response) => response.json({ pods: options.pods.statuses().map(podObject) }));
   app.get('/tercet/tenants', (_, response) => response.json({ tenants: options.admission.tenants() }));
+  app.get('/tercet/cluster', (_, response) => response.json({ pools: options.pools.pools.map(poolObject) }));
   app.all(getRoutes, onlyMethods('GET, HEAD'));
   app.get(/.*/, (request, response) => sendPage(request, response));
   app.use((request: Request, response: Response) => {
