@@ -12,14 +12,14 @@ const generatedTokens = 128;
 let runs = 0;
 
 /**
- * pp512 and tg128, turn by turn, medians. Options: `--model NAME|FILE` (default gemma-3-270m-it), `--threads N`,
+ * pp512 and tg128, turn by turn, medians. Options: `--model NAME|FILE` (default gemma-3-270m), `--threads N`,
  * `--rounds N` (15).
  */
 export async function run({ arguments: given, say }: BenchOptions): Promise<BenchResult> {
   const { values } = parseArgs({
     args: [...given],
     options: {
-      model: { type: 'string', default: 'gemma-3-270m-it' },
+      model: { type: 'string', default: 'gemma-3-270m' },
       threads: { type: 'string', default: String(availableParallelism()) },
       rounds: { type: 'string', default: '15' },
     },

@@ -25,7 +25,7 @@ interface Settings {
 }
 
 /**
- * Options: `--model=NAME|FILE` (default gemma-3-270m-it) and `--tiny=NAME|FILE`; `--rounds=N` (9), `--cores=N`,
+ * Options: `--model=NAME|FILE` (default gemma-3-270m) and `--tiny=NAME|FILE`; `--rounds=N` (9), `--cores=N`,
  * `--seed=N`, `--seconds=N` of open-loop load at each rate (30), `--no-peer`, `--peer-source=FOLDER` to build the peer
  * from.
  */
@@ -85,7 +85,7 @@ function settingsOf(given: readonly string[]): Settings {
   const { values } = parseArgs({
     args: [...given],
     options: {
-      model: text('gemma-3-270m-it'),
+      model: text('gemma-3-270m'),
       tiny: text('tercet-tiny'),
       rounds: text('9'),
       cores: text(String(availableParallelism())),

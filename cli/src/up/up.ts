@@ -4,7 +4,7 @@ import pc from 'picocolors';
 import { stateFolder } from '../config.js';
 import { explain } from '../terminal/failure.js';
 import { openTerminal } from '../terminal/terminal.js';
-import { resolveModels } from './models.js';
+import { lacksTemplate, resolveModels } from './models.js';
 import { Supervisor } from './supervisor.js';
 import { type UpOptions, usableCores } from './topology.js';
 
@@ -39,6 +39,9 @@ async function up(options: Options): Promise<number> {
   const say = (text: string) => process.stderr.write(`${text}\n`);
   try {
     const models = await resolveModels(options.model);
+    for (const model of models.filter(lacksTemplate)) {
+      say(`${model.name} has no chat template: it continues text, and its answers to a chat may ramble`);
+    }
     const startedMs = performance.now();
     const up = { ...options, contextTokensMax: options.context };
     await using supervisor = await Supervisor.start({ up, models, folder: stateFolder(), notify: say });
