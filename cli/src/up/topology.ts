@@ -15,6 +15,8 @@ export interface UpOptions {
   /** Requests that run at a time. */
   readonly requests: number;
   readonly allowPrivateAddresses: boolean;
+  /** Whether stages map each other's tensors; without it they read them through sockets. */
+  readonly sharedMemory: boolean;
 }
 
 export interface ModelPaths {
@@ -98,6 +100,7 @@ function stagePlan(
       POD_ID: name,
       GRPC_ENDPOINT: endpoint,
       TENSORS: { kind: 'unix', path: join(folder, `${name}.tensors.sock`) },
+      SHARED_MEMORY: options.sharedMemory,
       ARBITER_SOCKET: arbiterSocket,
       ROLE: role,
       THREADS: options.cores,

@@ -24,6 +24,7 @@ export function upCommand(): Command {
     .option('--slots <n>', 'sequences that one process holds at a time', count(1), 16)
     .option('--requests <n>', 'requests that run at a time; one more is refused with 429', count(1), 128)
     .option('--allow-private-addresses', 'let image URLs lead to private addresses', false)
+    .option('--no-shared-memory', 'send tensors between stages through sockets')
     .addHelpText('after', '\nExamples:\n  tercet up\n  tercet up --encode 2 --prefill 1 --decode 2 --port 9000\n')
     .action(async (options: Options) => {
       process.exitCode = await up(options);

@@ -28,7 +28,11 @@ export const SERVER = Symbol('server');
       inject: [CONFIG],
       useFactory: ({ podId }: StageConfig) => openLog({ service: 'stage', podId, pid: process.pid }),
     },
-    { provide: MEMORY, useFactory: () => SharedMemory.open() },
+    {
+      provide: MEMORY,
+      inject: [CONFIG],
+      useFactory: ({ sharedMemory }: StageConfig) => SharedMemory.open({ isPrivate: !sharedMemory }),
+    },
     {
       provide: ENGINE,
       inject: [CONFIG, MEMORY, LOG],
