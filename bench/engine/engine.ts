@@ -58,7 +58,10 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
     decodeRatio: median(times.decode) / median(times.peerDecode),
     threads,
   };
-  return { metrics, peer: typeof peer === 'string' ? { missing: peer } : { 'llama-bench': peer.version } };
+  if (typeof peer !== 'string') return { metrics, peer: { 'llama-bench': peer.version } };
+  const names = ['peerPrefillTokensPerS', 'peerDecodeTokensPerS', 'prefillRatio', 'decodeRatio'];
+  const omitted = Object.fromEntries(names.map((name) => [name, `llama-bench does not run: ${peer}`]));
+  return { metrics, peer: {}, omitted };
 }
 
 /** One prompt of 512 tokens that nothing of is cached; and, as the peer does, 128 tokens from an empty context. */
