@@ -1,8 +1,9 @@
 // `npm run -s bench -- SUITE [--json] [suite options]`: runs one suite and prints what it found; the last line is one
-// JSON object {suite, metrics, peer, commit, machine}. Progress and tables go to standard error with --json.
+// JSON object {suite, metrics, peer, omitted, commit, machine}; omitted, where there is any, says why.
+// Progress and tables go to standard error with --json.
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
-import type { BenchResult, BenchSuite } from './suite.js';
+import { type BenchResult, type BenchSuite, onlyMeasured } from './suite.js';
 
 const suites: Record<string, () => Promise<BenchSuite>> = {
   engine: () => import('./engine/engine.js'),
@@ -27,7 +28,7 @@ if (load === undefined) {
 }
 const json = rest.includes('--json');
 const suite = await load();
-const result = await suite.run({ arguments: rest.filter((argument) => argument !== '--json'), say });
+const result = onlyMeasured(await suite.run({ arguments: rest.filter((argument) => argument !== '--json'), say }));
 if (!json) printTable(result);
 console.log(JSON.stringify({ suite: name, ...result, commit: commit(), machine: machine() }));
 
@@ -38,6 +39,7 @@ function say(line: string): void {
 function printTable(result: BenchResult): void {
   const width = Math.max(...Object.keys(result.metrics).map((key) => key.length));
   for (const [key, value] of Object.entries(result.metrics)) console.log(`${key.padEnd(width)}  ${value}`);
+  for (const [key, reason] of Object.entries(result.omitted ?? {})) console.log(`${key}: ${reason}`);
 }
 
 function commit(): string {

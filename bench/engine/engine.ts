@@ -12,14 +12,14 @@ const generatedTokens = 128;
 let runs = 0;
 
 /**
- * pp512 and tg128, turn by turn, medians. Options: `--model NAME|FILE` (default gemma-3-270m-it), `--threads N`,
+ * pp512 and tg128, turn by turn, medians. Options: `--model NAME|FILE` (default gemma-3-270m), `--threads N`,
  * `--rounds N` (15).
  */
 export async function run({ arguments: given, say }: BenchOptions): Promise<BenchResult> {
   const { values } = parseArgs({
     args: [...given],
     options: {
-      model: { type: 'string', default: 'gemma-3-270m-it' },
+      model: { type: 'string', default: 'gemma-3-270m' },
       threads: { type: 'string', default: String(availableParallelism()) },
       rounds: { type: 'string', default: '15' },
     },
@@ -58,7 +58,10 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
     decodeRatio: median(times.decode) / median(times.peerDecode),
     threads,
   };
-  return { metrics, peer: typeof peer === 'string' ? { missing: peer } : { 'llama-bench': peer.version } };
+  if (typeof peer !== 'string') return { metrics, peer: { 'llama-bench': peer.version } };
+  const names = ['peerPrefillTokensPerS', 'peerDecodeTokensPerS', 'prefillRatio', 'decodeRatio'];
+  const omitted = Object.fromEntries(names.map((name) => [name, `llama-bench does not run: ${peer}`]));
+  return { metrics, peer: {}, omitted };
 }
 
 /** One prompt of 512 tokens that nothing of is cached; and, as the peer does, 128 tokens from an empty context. */

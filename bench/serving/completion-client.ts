@@ -5,7 +5,10 @@ import type { Generation, GenerationTask } from './generation.js';
 const agent = new Agent({ keepAlive: true });
 
 interface Chunk {
-  readonly choices?: readonly { readonly finish_reason: string | null }[];
+  readonly choices?: readonly {
+    readonly finish_reason: string | null;
+    readonly delta?: { readonly content?: string | null };
+  }[];
   readonly usage?: { readonly completion_tokens: number } | null;
   readonly error?: { readonly message: string };
 }
@@ -41,6 +44,28 @@ export async function streamCompletion(
     throw new Error(`${server.url}: status ${response.statusCode}, ${tokensMs.length} events for ${counted} tokens`);
   }
   return { sentMs, tokensMs: completed(tokensMs, counted) };
+}
+
+/** Time to the first word of a chat's answer about a PNG picture. @throws when there is none */
+export async function chatTtftMs(
+  server: { readonly url: string; readonly model: string },
+  { picture, question }: { readonly picture: Uint8Array; readonly question: string },
+): Promise<number> {
+  const url = `data:image/png;base64,${Buffer.from(picture).toString('base64')}`;
+  const content = [
+    { type: 'image_url', image_url: { url } },
+    { type: 'text', text: question },
+  ];
+  const messages = [{ role: 'user', content }];
+  const body = JSON.stringify({ model: server.model, messages, max_tokens: 16, temperature: 0, stream: true });
+  const sentMs = performance.now();
+  let firstMs: number | undefined;
+  for await (const { chunk, atMs } of chunksOf(await post(`${server.url}/v1/chat/completions`, body))) {
+    if (chunk.error !== undefined) throw new Error(`${server.url}: ${chunk.error.message}`);
+    if (chunk.choices?.[0]?.delta?.content) firstMs ??= atMs;
+  }
+  if (firstMs === undefined) throw new Error(`${server.url}: no answer to ${question}`);
+  return firstMs - sentMs;
 }
 
 /** A server may send a token that ends inside a character together with the next one: it came with that one. */

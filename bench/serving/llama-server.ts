@@ -10,6 +10,7 @@ import type { EngineShape } from './bare-engine.js';
 import { freePort } from './whole-system.js';
 
 const startTimeoutMs = 60_000;
+const cmakeVersion = '3.31.10';
 
 export type Built =
   | { readonly kind: 'built'; readonly path: string; readonly version: string }
@@ -20,7 +21,8 @@ export function buildLlamaServer(options: { source?: string; say: (line: string)
   const folder = join(benchCache, 'llama-server');
   const path = join(folder, 'bin', 'llama-server');
   if (!existsSync(path)) {
-    const absent = ['cmake', 'c++', 'git', 'nice'].filter((tool) => spawnSync('which', [tool]).status !== 0);
+    const absent = ['c++', 'git', 'nice'].filter((tool) => !isThere(tool));
+    if (cmakeOf(options.say) === undefined) absent.push('cmake (apt-get install cmake, or Python with venv and pip)');
     if (absent.length > 0) return { kind: 'missing', reason: `not on this machine: ${absent.join(', ')}` };
     try {
       build(folder, options.source ?? llamaSource(options.say), options.say);
@@ -40,9 +42,28 @@ function build(folder: string, source: string, say: (line: string) => void): voi
   const flags = [...off, 'LLAMA_USE_PREBUILT_UI', 'LLAMA_OPENSSL'].map((name) => `-D${name}=OFF`);
   const settings = ['-DCMAKE_BUILD_TYPE=Release', '-DGGML_NATIVE=ON', ...flags];
   const stdio = ['ignore', 'ignore', 'inherit'] as const;
-  execFileSync('cmake', ['-S', source, '-B', folder, ...settings], { stdio: [...stdio] });
+  const cmake = cmakeOf(say) ?? 'cmake';
+  execFileSync(cmake, ['-S', source, '-B', folder, ...settings], { stdio: [...stdio] });
   const jobs = `-j${Math.min(2, availableParallelism())}`;
-  execFileSync('nice', ['cmake', '--build', folder, '--target', 'llama-server', jobs], { stdio: [...stdio] });
+  execFileSync('nice', [cmake, '--build', folder, '--target', 'llama-server', jobs], { stdio: [...stdio] });
+}
+
+/** The machine's cmake, or that of the Python package index, installed once beside what benches build. */
+function cmakeOf(say: (line: string) => void): string | undefined {
+  if (isThere('cmake')) return 'cmake';
+  const folder = join(benchCache, 'cmake');
+  const path = join(folder, 'bin', 'cmake');
+  if (existsSync(path)) return path;
+  say(`fetching cmake ${cmakeVersion} from the Python package index …`);
+  const made = spawnSync('python3', ['-m', 'venv', folder], { stdio: 'ignore' });
+  const install = ['install', '--quiet', '--disable-pip-version-check', `cmake==${cmakeVersion}`];
+  const installed =
+    made.status === 0 && spawnSync(join(folder, 'bin', 'pip'), install, { stdio: 'ignore' }).status === 0;
+  return installed ? path : undefined;
+}
+
+function isThere(tool: string): boolean {
+  return spawnSync('which', [tool]).status === 0;
 }
 
 /** A running llama-server: continuous batching, flash attention, as many slots and threads as our system has. */

@@ -35,7 +35,12 @@ export async function comparePeer(options: PeerOptions): Promise<BenchResult> {
   const built = buildLlamaServer(options);
   if (built.kind === 'missing') {
     say(`NO PEER: llama.cpp's server was not measured: ${built.reason}`);
-    return { metrics: {}, peer: { llamaServer: `not measured: ${built.reason}` } };
+    const names = ['goodputRps', 'peerGoodputRps', 'peerGoodputRatio'];
+    return {
+      metrics: {},
+      peer: {},
+      omitted: Object.fromEntries(names.map((name) => [name, `no peer: ${built.reason}`])),
+    };
   }
   await using server = await LlamaServer.start(built.path, model, shape);
   const peer: Generate = (task: GenerationTask) => streamCompletion(server, task);

@@ -9,6 +9,7 @@ import { BareEngine, type EngineShape } from './bare-engine.js';
 import { compareSides } from './compare.js';
 import { streamCompletion } from './completion-client.js';
 import type { GenerationTask } from './generation.js';
+import { benchImages } from './images.js';
 import { memoryOf, reportMemory } from './memory.js';
 import { comparePeer } from './peer.js';
 import { WholeSystem } from './whole-system.js';
@@ -25,7 +26,7 @@ interface Settings {
 }
 
 /**
- * Options: `--model=NAME|FILE` (default gemma-3-270m-it) and `--tiny=NAME|FILE`; `--rounds=N` (9), `--cores=N`,
+ * Options: `--model=NAME|FILE` (default gemma-3-270m) and `--tiny=NAME|FILE`; `--rounds=N` (9), `--cores=N`,
  * `--seed=N`, `--seconds=N` of open-loop load at each rate (30), `--no-peer`, `--peer-source=FOLDER` to build the peer
  * from.
  */
@@ -34,14 +35,21 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
   const metrics: Record<string, number> = {};
   const peer: Record<string, string> = { node: process.version, seed: String(settings.seed) };
   const tiny = await benchModel(settings.tiny, settings, say);
-  for (const [name, value] of Object.entries(tiny.metrics)) {
-    metrics[`tiny${name.charAt(0).toUpperCase()}${name.slice(1)}`] = value;
-  }
+  Object.assign(metrics, ofTiny(tiny.metrics));
   const large = await benchModel(settings.model, { ...settings, withPeer: settings.peer }, say);
   Object.assign(metrics, large.metrics);
-  Object.assign(peer, large.peer);
+  Object.assign(peer, tiny.peer, large.peer);
   const rounded = Object.entries(metrics).map(([name, value]) => [name, Math.round(value * 1000) / 1000]);
-  return { metrics: Object.fromEntries(rounded), peer };
+  return { metrics: Object.fromEntries(rounded), peer, omitted: { ...ofTiny(tiny.omitted), ...large.omitted } };
+}
+
+/** The same under the names of the tiny model. */
+function ofTiny<Value>(values: Readonly<Record<string, Value>> = {}): Record<string, Value> {
+  const named = Object.entries(values).map(([name, value]) => [
+    `tiny${name.charAt(0).toUpperCase()}${name.slice(1)}`,
+    value,
+  ]);
+  return Object.fromEntries(named);
 }
 
 async function benchModel(
@@ -58,13 +66,17 @@ async function benchModel(
   const ask = (task: GenerationTask) => streamCompletion(system, task);
   const compared = await compareWithBare(model, { shape, rounds, seed, ask, say });
   const memory = reportMemory(memoryOf(system.processes), say);
-  if (options.withPeer !== true) return { metrics: { ...compared, ...memory }, peer: {} };
-  const tokensPerS = compared.bareDecodeTokensPerS8 ?? Number.NaN;
   const { seconds, peerSource } = options;
   const source = peerSource === undefined ? {} : { source: peerSource };
+  if (options.withPeer !== true) {
+    const withImages = { system, model, shape, rounds, withPeer: options.peer, say, ...source };
+    const images = model.mmproj === undefined ? { metrics: {}, peer: {} } : await benchImages(withImages);
+    return { ...images, metrics: { ...compared, ...memory, ...images.metrics } };
+  }
+  const tokensPerS = compared.bareDecodeTokensPerS8 ?? Number.NaN;
   const prng = new Prng(seed + 1);
   const beside = await comparePeer({ model, shape, seconds, prng, tokensPerS, system: ask, say, ...source });
-  return { metrics: { ...compared, ...memory, ...beside.metrics }, peer: beside.peer };
+  return { ...beside, metrics: { ...compared, ...memory, ...beside.metrics } };
 }
 
 /** The engine is closed before the peer runs: it would only take memory. */
@@ -85,7 +97,7 @@ function settingsOf(given: readonly string[]): Settings {
   const { values } = parseArgs({
     args: [...given],
     options: {
-      model: text('gemma-3-270m-it'),
+      model: text('gemma-3-270m'),
       tiny: text('tercet-tiny'),
       rounds: text('9'),
       cores: text(String(availableParallelism())),

@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -361,7 +362,7 @@ describe('models', () => {
       err: [
         'small, licence MIT, https://example.com/mit',
         '  m.gguf, 5.0 kB …',
-        '  m.gguf, 5.0 kB, checked',
+        '  m.gguf, 5.0 kB, checksum unknown, not verified',
         'ready: tercet up --model small',
         '',
       ].join('\n'),
@@ -378,6 +379,13 @@ describe('models', () => {
     expect((await run('rm', 'small')).err).toMatch(/^small removed, 5\.\d kB free again\n$/);
     expect(existsSync(join(folder, 'cache/small'))).toBe(false);
     expect((await run('rm', 'small')).err).toBe('small was not in the cache\n');
+  });
+
+  test('are said to be checked only where the catalog has a checksum', async () => {
+    const catalog = JSON.parse(readFileSync(join(folder, 'catalog.json'), 'utf8'));
+    catalog.models[0].files[0].sha256 = createHash('sha256').update(bytes).digest('hex');
+    writeFileSync(join(folder, 'catalog.json'), JSON.stringify(catalog));
+    expect((await run('pull', 'small')).err).toContain('m.gguf, 5.0 kB, checked\n');
   });
 
   test('a pull that fails tells each source, and the way by hand', async () => {

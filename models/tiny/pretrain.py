@@ -38,6 +38,7 @@ def main() -> None:
     p.add_argument("--muon-lr", type=float, default=0.02)
     p.add_argument("--resume", action="store_true")
     a = p.parse_args()
+    os.nice(19)  # hours in the background: whatever else runs goes first
     torch.set_num_threads(a.threads)
     torch.manual_seed(1)
     a.out.mkdir(parents=True, exist_ok=True)

@@ -89,6 +89,7 @@ def split_optimizers(model: TinyVlm, a: argparse.Namespace) -> list[torch.optim.
 
 def main() -> None:
     a = arguments()
+    os.nice(19)  # hours in the background: whatever else runs goes first
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
     a.out.mkdir(parents=True, exist_ok=True)

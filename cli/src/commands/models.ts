@@ -97,8 +97,14 @@ async function pull({ note }: Terminal, names: readonly string[]): Promise<0> {
 
 const stateNames = { waiting: 'another download runs', verify: 'checking', download: undefined } as const;
 
-function show(bar: ProgressBar, { file, phase, bytesDone, bytesTotal }: PullProgress): void {
-  if (phase === 'ready') bar.finish(`  ${file}, ${formatBytes(bytesDone)}, checked`);
+const checkNames = {
+  matched: 'checked',
+  local: 'comes with tercet',
+  unknown: 'checksum unknown, not verified',
+} as const;
+
+function show(bar: ProgressBar, { file, phase, bytesDone, bytesTotal, check = 'unknown' }: PullProgress): void {
+  if (phase === 'ready') bar.finish(`  ${file}, ${formatBytes(bytesDone)}, ${checkNames[check]}`);
   else bar.show({ label: `  ${file}`, state: stateNames[phase], bytesDone, bytesTotal });
 }
 

@@ -15,6 +15,11 @@ export async function resolveModels(names: readonly string[]): Promise<ModelPath
   return models.map((model) => (isEmbedder(model.path) ? { ...model, isEmbedder: true } : model));
 }
 
+/** True when the file does not say how its model was tuned to chat, as with base models. */
+export function lacksTemplate({ path, isEmbedder }: ModelPaths): boolean {
+  return isEmbedder !== true && !openGguf(path).metadata.has('tokenizer.chat_template');
+}
+
 function isEmbedder(path: string): boolean {
   return openGguf(path).requireString('general.architecture') === 'bert';
 }

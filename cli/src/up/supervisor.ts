@@ -45,7 +45,7 @@ export class Supervisor implements AsyncDisposable {
   /** @throws already_running, port_in_use */
   static async start(options: SupervisorOptions): Promise<Supervisor> {
     const { folder, up } = options;
-    const lock = lockInstance(folder);
+    const lock = await lockInstance(folder);
     try {
       const sockets = join(folder, 'run');
       mkdirSync(sockets, { recursive: true, mode: 0o700 });

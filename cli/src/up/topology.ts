@@ -27,6 +27,8 @@ export interface UpOptions {
   readonly controller: ControllerPolicy;
   /** What the controller aims for. */
   readonly slo: Pick<Slo, 'ttftMs' | 'tpotMs'>;
+  /** Whether stages map each other's tensors; without it they read them through sockets. */
+  readonly sharedMemory: boolean;
 }
 
 export interface ModelPaths {
@@ -156,6 +158,7 @@ function stagePlan(
       POD_ID: name,
       GRPC_ENDPOINT: endpoint,
       TENSORS: { kind: 'unix', path: join(folder, `${name}.tensors.sock`) },
+      SHARED_MEMORY: options.sharedMemory,
       ARBITER_SOCKET: arbiterSocket,
       EVENTS: events,
       ROLE: role,

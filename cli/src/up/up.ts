@@ -5,7 +5,7 @@ import { numberFrom, objectivesFrom } from '../commands/options.js';
 import { stateFolder } from '../config.js';
 import { explain } from '../terminal/failure.js';
 import { openTerminal } from '../terminal/terminal.js';
-import { resolveModels } from './models.js';
+import { lacksTemplate, resolveModels } from './models.js';
 import { Supervisor } from './supervisor.js';
 import { type UpOptions, usableCores } from './topology.js';
 
@@ -30,6 +30,7 @@ export function upCommand(): Command {
     .option('--trace-ratio <share>', 'share of the requests that are traced', numberFrom(0, 1), 1)
     .addOption(policyOption())
     .addOption(objectivesOption())
+    .option('--no-shared-memory', 'send tensors between stages through sockets')
     .addHelpText('after', '\nExamples:\n  tercet up\n  tercet up --encode 2 --prefill 1 --decode 2 --port 9000\n')
     .action(async (options: Options) => {
       process.exitCode = await up(options);
@@ -55,6 +56,9 @@ async function up(options: Options): Promise<number> {
   const say = (text: string) => process.stderr.write(`${text}\n`);
   try {
     const models = await resolveModels(options.model);
+    for (const model of models.filter(lacksTemplate)) {
+      say(`${model.name} has no chat template: it continues text, and its answers to a chat may ramble`);
+    }
     const startedMs = performance.now();
     const up = { ...options, contextTokensMax: options.context };
     await using supervisor = await Supervisor.start({ up, models, folder: stateFolder(), notify: say });

@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.datasets import load_digits
 
 from .questions import Asker, Turn
-from .scenes import Scene, digits_scene, shapes_scene, word_scene
+from .scenes import HELD_VARIETY, TRAINING_VARIETY, Scene, digits_scene, shapes_scene, word_scene
 from .words import split_words, training_word
 
 FONT_FOLDER = Path("/usr/share/fonts/truetype/dejavu")
@@ -44,6 +44,7 @@ class Generator:
         train_words, held_words = split_words()
         self.words, self.held = (held_words if held else train_words), held
         self.lists = lists
+        self.variety = HELD_VARIETY if held else TRAINING_VARIETY
 
     def example(self, level: float, turns_max: int = 7) -> Example:
         if self.lists > 0 and self.rng.random() < self.lists:
@@ -68,13 +69,13 @@ class Generator:
         if roll < 0.55:
             return self.word(level).scenes
         top = 1 + int(round(min(1.0, level * 1.6) * 5))
-        return [shapes_scene(self.rng, int(self.rng.integers(1, top + 1)))]
+        return [shapes_scene(self.rng, int(self.rng.integers(1, top + 1)), variety=self.variety)]
 
     def shapes(self, level: float, turns_max: int) -> Example:
         top = 1 + int(round(min(1.0, level * 1.6) * 5))
         weights = np.array([1.0, 1.2, 1.2, 1.0, 0.9, 0.9])[:top]
         count = int(self.rng.choice(top, p=weights / weights.sum())) + 1
-        scene = shapes_scene(self.rng, count, self.rng.random() < 0.45, self.rng.random() < 0.3)
+        scene = shapes_scene(self.rng, count, self.rng.random() < 0.45, self.rng.random() < 0.3, self.variety)
         return Example([scene], self.asker.shapes(scene)[:turns_max])
 
     def digits(self, level: float) -> Example:
@@ -92,6 +93,6 @@ class Generator:
 
     def several(self) -> Example:
         count = int(self.rng.integers(2, 4))
-        scenes = [shapes_scene(self.rng, int(self.rng.integers(1, 4))) for _ in range(count)]
+        scenes = [shapes_scene(self.rng, int(self.rng.integers(1, 4)), variety=self.variety) for _ in range(count)]
         turns = self.asker.images(scenes)
         return Example(scenes, turns) if turns else self.several()

@@ -132,9 +132,30 @@ def place(rng: np.random.Generator, count: int, lo: float, hi: float, overlap: f
     return place(rng, count - 1, lo, hi, overlap)
 
 
-def shapes_scene(rng: np.random.Generator, count: int, same_shape: bool = False, same_color: bool = False) -> Scene:
+@dataclass(frozen=True)
+class Variety:
+    """Shares of what is hard to see. One draw decides each, so another share leaves all that is drawn after it as it was."""
+
+    overlapping: float
+    """Of scenes: their shapes may overlap."""
+    textured: float
+    """Of shapes: they have stripes."""
+
+
+# What eval/items.jsonl was made with; other shares would make other pictures of the same seed.
+HELD_VARIETY = Variety(overlapping=0.12, textured=0.1)
+TRAINING_VARIETY = Variety(overlapping=0.35, textured=0.35)
+
+
+def shapes_scene(
+    rng: np.random.Generator,
+    count: int,
+    same_shape: bool = False,
+    same_color: bool = False,
+    variety: Variety = HELD_VARIETY,
+) -> Scene:
     """`count` shapes on a ground; with `same_…` most of them share it, so that counting questions have something to count."""
-    overlap = 0.3 if rng.random() < 0.12 else 0.0
+    overlap = 0.3 if rng.random() < variety.overlapping else 0.0
     big = {1: 20, 2: 15, 3: 12.5}.get(count, 9.5)
     spots = place(rng, count, 5.5, big, overlap)
     shape0, color0 = rng.choice(SHAPES), rng.choice(COLOR_NAMES)
@@ -143,10 +164,10 @@ def shapes_scene(rng: np.random.Generator, count: int, same_shape: bool = False,
         shape = shape0 if same_shape and rng.random() < 0.75 else rng.choice(SHAPES)
         color = color0 if same_color and rng.random() < 0.75 else rng.choice(COLOR_NAMES)
         things.append(Thing(str(shape), str(color), x, y, r))
-    return draw_things(rng, things)
+    return draw_things(rng, things, variety.textured)
 
 
-def draw_things(rng: np.random.Generator, things: list[Thing]) -> Scene:
+def draw_things(rng: np.random.Generator, things: list[Thing], textured: float) -> Scene:
     image = background(rng, {t.color for t in things})
     ground = tuple(int(v) for v in np.asarray(image)[0, 0])
     mask = Image.new("L", (SIZE, SIZE), 0)
@@ -159,7 +180,7 @@ def draw_things(rng: np.random.Generator, things: list[Thing]) -> Scene:
         mark.polygon(outline, fill=index + 1)
         if t.shape == "ring":
             draw.polygon(shape_polygon("circle", t.x, t.y, t.radius * 0.52, 0), fill=ground)
-        elif rng.random() < 0.1:
+        elif rng.random() < textured:
             dark = tuple(int(v * 0.82) for v in fill)
             for k in range(-2, 3):
                 x0 = t.x + k * t.radius * 0.4

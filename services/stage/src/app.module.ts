@@ -54,7 +54,11 @@ export const SERVER = Symbol('server');
         tls &&
         new CertificateFiles(tls, { ...tls, onBadChange: (error) => log.error('certificates.not_renewed', { error }) }),
     },
-    { provide: MEMORY, useFactory: () => SharedMemory.open() },
+    {
+      provide: MEMORY,
+      inject: [CONFIG],
+      useFactory: ({ sharedMemory }: StageConfig) => SharedMemory.open({ isPrivate: !sharedMemory }),
+    },
     {
       provide: ENGINE,
       inject: [CONFIG, MEMORY, LOG],

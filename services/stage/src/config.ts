@@ -40,6 +40,8 @@ export const StageConfig = z
         refreshMs: z.int().min(100).default(10_000),
       })
       .exactOptional(),
+    /** Whether processes of this machine map each other's tensors; without it they go through `tensors`. */
+    sharedMemory: z.boolean().default(true),
     /** Grows with each start of this pod, so that a lease never survives a restart. */
     generation: z.int().min(0).default(0),
     /** Role and epoch that were recorded for this pod; `none` waits for an assignment. */

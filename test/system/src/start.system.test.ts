@@ -82,6 +82,15 @@ describe('a start that cannot be says why in one line, and leaves nothing runnin
     60_000,
   );
 
+  test('a model that was not tuned to chat is said to be none', async () => {
+    // It has no vocabulary either, so the start ends there.
+    const { said } = await start([
+      '--model',
+      fileURLToPath(new URL('../../../models/fixtures/llama.gguf', import.meta.url)),
+    ]);
+    expect(said).toContain('llama has no chat template: it continues text');
+  }, 60_000);
+
   test('an option that there is not, and a value that cannot be', async () => {
     expect(await start(['--prefil', '2'])).toMatchObject({ code: 2, said: expect.stringContaining('--prefill') });
     expect(await start(['--decode', '0'])).toMatchObject({ code: 2, said: expect.stringContaining('--decode') });

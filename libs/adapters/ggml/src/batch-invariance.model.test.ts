@@ -13,7 +13,7 @@ import { openWatched } from './watched-engine.js';
 const folder = mkdtempSync(join(tmpdir(), 'tercet-invariance-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const gemma = needsModel('gemma-3-270m-it', 'gemma-3-270m-it-Q4_K_M.gguf');
+const gemma = needsModel('gemma-3-270m', 'gemma-3-270m-Q4_K_M.gguf');
 const tiny = fixturePath('../tiny/tercet-tiny.gguf');
 const chunkTokens = 64;
 

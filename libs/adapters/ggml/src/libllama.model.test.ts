@@ -10,7 +10,7 @@ import { GgmlBackend } from './ggml-backend.js';
 import { bestOf, distance, never, prefill } from './testing.js';
 
 const steps = 200;
-const name = 'gemma-3-270m-it';
+const name = 'gemma-3-270m';
 /**
  * How far a logit may be off. Both call the same kernels with the same operands in the same order, so nothing on
  * x86-64; other processors have kernels for two rows at a time, which our decode takes and libllama's does not: tokens

@@ -9,6 +9,7 @@ export {
 } from './catalog.js';
 export { type ModelsConfig, modelsConfig } from './config.js';
 export {
+  type FileCheck,
   type ListedModel,
   type ModelState,
   ModelStore,

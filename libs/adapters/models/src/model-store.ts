@@ -22,12 +22,17 @@ export interface ModelStoreOptions {
 
 export type PullPhase = 'waiting' | 'download' | 'verify' | 'ready';
 
+/** `local`: the file comes with the repository. `unknown`: the catalog has no checksum to compare with. */
+export type FileCheck = 'matched' | 'local' | 'unknown';
+
 export interface PullProgress {
   readonly file: string;
   /** `waiting`: another process downloads this file; its bytes are told. */
   readonly phase: PullPhase;
   readonly bytesDone: number;
   readonly bytesTotal: number | undefined;
+  /** With `ready`: what vouches for the bytes. */
+  readonly check?: FileCheck;
 }
 
 export interface PullOptions {
@@ -83,7 +88,7 @@ export class ModelStore {
       const path = this.pathOf(model, file);
       if (!(await this.isReady(model, file))) await this.#pullFile(model, file, { signal, progress });
       const bytes = await sizeOf(path);
-      progress({ file: file.name, phase: 'ready', bytesDone: bytes, bytesTotal: bytes });
+      progress({ file: file.name, phase: 'ready', bytesDone: bytes, bytesTotal: bytes, check: this.#checkOf(file) });
       paths[file.role] = path;
     }
     return paths;
@@ -111,7 +116,7 @@ export class ModelStore {
     return bytes;
   }
 
-  /** True when the file is here, whole and checked. A file that a person put there by hand is checked once. */
+  /** True when the file is here, whole, and as the catalog says. One that a person put there is checked once. */
   async isReady(model: CatalogModel, file: CatalogFile): Promise<boolean> {
     if (this.#localPath(file) !== undefined) return true;
     const path = this.pathOf(model, file);
@@ -123,6 +128,11 @@ export class ModelStore {
     if (file.sha256 !== undefined && hash !== file.sha256) return false;
     await mark(path, hash, file.name).catch(() => {}); // a cache that cannot be written is checked each time
     return true;
+  }
+
+  #checkOf(file: CatalogFile): FileCheck {
+    if (this.#localPath(file) !== undefined) return 'local';
+    return file.sha256 === undefined ? 'unknown' : 'matched';
   }
 
   async #bytesOf(model: CatalogModel, ready: readonly boolean[]): Promise<number | undefined> {

@@ -22,6 +22,8 @@ const pageBytes = 16384;
 export interface SharedMemoryOptions {
   /** Where the files live. Default: /dev/shm, and the system's temporary folder where there is none (macOS). */
   readonly folder?: string;
+  /** Keep all memory to this process: others read it through a socket. */
+  readonly isPrivate?: boolean;
 }
 
 export interface PlaceInFile {
@@ -31,7 +33,7 @@ export interface PlaceInFile {
 
 /**
  * One run of memory, pages committed on first touch. `path` is set when other processes of this machine can map it;
- * without it (no room in /dev/shm) everything works, and reads go through a socket.
+ * without it (kept private, or no room in /dev/shm) everything works, and reads go through a socket.
  */
 export class SharedArena {
   readonly bytes: number;
@@ -67,14 +69,16 @@ export class SharedArena {
  */
 export class SharedMemory {
   readonly folder: string;
+  readonly #isPrivate: boolean;
   readonly #arenas: { arena: SharedArena; file: number | undefined }[] = [];
 
-  private constructor(folder: string) {
+  private constructor({ folder = defaultFolder(), isPrivate = false }: SharedMemoryOptions) {
     this.folder = folder;
+    this.#isPrivate = isPrivate;
   }
 
   static open(options: SharedMemoryOptions = {}): SharedMemory {
-    const memory = new SharedMemory(options.folder ?? defaultFolder());
+    const memory = new SharedMemory(options);
     memory.removeStale();
     return memory;
   }
@@ -82,7 +86,7 @@ export class SharedMemory {
   /** @param label names the arena in the folder: a-z, 0-9, `-` @throws internal when the system refuses the memory */
   allocate(options: { bytes: number; label: string }): SharedArena {
     const bytes = Math.max(1, Math.ceil(options.bytes / pageBytes)) * pageBytes;
-    const shared = bytes <= this.#roomBytes();
+    const shared = !this.#isPrivate && bytes <= this.#roomBytes();
     const entry = shared ? this.#allocateFile(bytes, options.label) : allocatePrivate(bytes);
     this.#arenas.push(entry);
     return entry.arena;

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { TercetError } from '@tercet/contracts';
-import { type ChatMessage, ChatTemplate } from './chat-template.js';
+import { readGguf, writeGguf } from '@tercet/gguf';
+import { type ChatMessage, ChatTemplate, chatTemplateOf } from './chat-template.js';
 
 const tokens = { bosToken: '<s>', eosToken: '</s>' };
 const gemma = new ChatTemplate(
@@ -17,6 +18,25 @@ const user = (...parts: ChatMessage['parts']): ChatMessage => ({ role: 'user', p
 const text = (value: string) => ({ kind: 'text', text: value }) as const;
 const media = { kind: 'media' } as const;
 const prompt = { addGenerationPrompt: true };
+
+describe('a model file without a template', () => {
+  const opened = (tokens: string[]) => {
+    const metadata = { 'tokenizer.ggml.tokens': ['<s>', ...tokens], 'tokenizer.ggml.bos_token_id': 0 };
+    const bytes = writeGguf({ metadata, tensors: [] });
+    const read = (offset: number, length: number) => bytes.subarray(offset, offset + length);
+    return chatTemplateOf(readGguf({ size: bytes.length, read }));
+  };
+
+  test.each([
+    { turns: 'those of Gemma', tokens: ['a', '<start_of_turn>'], starts: '<s><start_of_turn>user\nHi<end_of_turn>\n' },
+    { turns: 'those of ChatML', tokens: ['<|im_start|>', 'a'], starts: '<|im_start|>user\nHi<|im_end|>\n' },
+    { turns: 'plain lines', tokens: ['a'], starts: '<s>User: Hi\n\nAssistant:' },
+  ])('gets the turns that its vocabulary knows: $turns', ({ tokens, starts }) => {
+    const segments = opened(tokens).render([user(text('Hi'))], prompt);
+    const printed = segments.map((segment) => (segment.kind === 'text' ? segment.text : '')).join('');
+    expect(printed.startsWith(starts)).toBe(true);
+  });
+});
 
 describe('ChatTemplate', () => {
   test('what people wrote stands apart from what the template wrote', () => {

@@ -38,16 +38,24 @@ const close = '\uFDD1';
 /** What templates print in the place of an image. */
 const mediaMarks = /<image>|<start_of_image>|<\|image_pad\|>|<image_soft_token>/g;
 
-/** Turns of Gemma, for files that carry no template. https://ai.google.dev/gemma/docs/core/prompt-structure */
+/** Turns of Gemma. https://ai.google.dev/gemma/docs/core/prompt-structure */
 const gemmaTemplate =
   '{{ bos_token }}{% for message in messages %}<start_of_turn>' +
   "{{ 'model' if message['role'] == 'assistant' else 'user' }}\n{{ message['content'] | trim }}<end_of_turn>\n" +
   '{% endfor %}{% if add_generation_prompt %}<start_of_turn>model\n{% endif %}';
 
-/** ChatML, which most models without a template of their own were tuned on. */
+/** Turns of ChatML. */
 const chatMlTemplate =
   "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}" +
   '{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}';
+
+/** A conversation as it stands in books and on pages, for a model that knows no turns. */
+const plainTemplate =
+  "{{ bos_token }}{% for message in messages %}{{ message['role'] | capitalize }}: " +
+  "{{ message['content'] | trim }}\n\n{% endfor %}{% if add_generation_prompt %}Assistant:{% endif %}";
+
+/** Turns for files that carry no template, by the token that opens one. */
+const turns = { '<start_of_turn>': gemmaTemplate, '<|im_start|>': chatMlTemplate };
 
 /** Messages to the prompt that a model was tuned on, by the Jinja template of its file. */
 export class ChatTemplate {
@@ -121,15 +129,19 @@ export class ChatTemplate {
   }
 }
 
-/** The template of a model file, or the one of its family. @throws model_file_invalid */
+/**
+ * The template of a model file. Where it carries none, as base models do: turns that its vocabulary has tokens for,
+ * else plain lines, `User: …` and `Assistant:`.
+ * @throws model_file_invalid
+ */
 export function chatTemplateOf(gguf: Gguf): ChatTemplate {
   const tokens = gguf.requireArray('tokenizer.ggml.tokens');
   const tokenText = (key: string) => {
     const id = gguf.metadata.get(`tokenizer.ggml.${key}_token_id`);
     return typeof id === 'number' ? String(tokens[id] ?? '') : '';
   };
-  const family = gguf.stringOr('general.architecture', '').startsWith('gemma') ? gemmaTemplate : chatMlTemplate;
-  const source = gguf.stringOr('tokenizer.chat_template', family);
+  const known = Object.entries(turns).find(([token]) => tokens.includes(token));
+  const source = gguf.stringOr('tokenizer.chat_template', known?.[1] ?? plainTemplate);
   return new ChatTemplate(source, { bosToken: tokenText('bos'), eosToken: tokenText('eos') });
 }
 

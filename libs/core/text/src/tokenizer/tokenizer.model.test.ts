@@ -13,7 +13,7 @@ const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 const corpus = JSON.parse(readFileSync(here('../testdata/corpus.json'), 'utf8')) as string[];
 const models = [
   { name: 'tiny', kind: 'byte-level BPE', path: here('../../../../../models/tiny/tercet-tiny.gguf') },
-  { name: 'gemma', kind: 'SentencePiece BPE', path: needsModel('gemma-3-270m-it', 'gemma-3-270m-it-Q4_K_M.gguf') },
+  { name: 'gemma', kind: 'SentencePiece BPE', path: needsModel('gemma-3-270m', 'gemma-3-270m-Q4_K_M.gguf') },
   { name: 'minilm', kind: 'WordPiece', path: needsModel('all-minilm-l6-v2', 'all-minilm-l6-v2-F32.gguf') },
 ];
 /** Their tokens keep every byte of a text, and they have a chat template. */
