@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
-import { never, prefillRequest, promptIds, StageTrio, sampling, tilesRequest } from './testing.js';
+import { never, prefillRequest, promptIds, StageTrio, sampling, tilesRequest, turnOfEventLoop } from './testing.js';
 
 const prompt = promptIds(37);
 
@@ -26,6 +26,26 @@ describe('a prompt through prefill and decode', () => {
     expect([trio.prefill.leasesOpen, await isSettled(ending)]).toEqual([1, false]);
     await decodeWith(trio, { kvLease: leaseOf(started.value), first: 1 });
     expect(await ending).toEqual({ value: undefined, done: true });
+    expect(trio.held).toBe(0);
+  });
+
+  test('decode has the rows of layer 0 while prefill computes layer 1 and there is no first token', async () => {
+    const held = Promise.withResolvers<void>();
+    await using trio = new StageTrio({ prefillPause: () => held.promise });
+    const tokenIds = promptIds(20);
+    const untouched = trio.decodeRows(0, 20).slice();
+    const events = trio.prefill.prefill(prefillRequest(tokenIds), never);
+    const kvLease = leaseOf((await events.next()).value);
+    const first = events.next();
+    const decoding = decodeWith(trio, { kvLease, first: 1, more: { tokenIds } });
+    for (let turn = 0; turn < 20; turn++) await turnOfEventLoop();
+    expect(trio.decodeRows(0, 20)).not.toEqual(untouched);
+    expect(trio.decodeRows(1, 20)).toEqual(untouched);
+    expect(await isSettled(first)).toBe(false);
+    held.resolve();
+    expect((await first).value?.event?.$case).toBe('firstToken');
+    expect(await decoding).toHaveLength(3);
+    await events.next();
     expect(trio.held).toBe(0);
   });
 
