@@ -79,8 +79,9 @@ export class WorkerControl {
     return this.status();
   }
 
+  /** @throws epoch_stale */
   async drain(request: wire.DrainRequest): Promise<wire.WorkerStatus> {
-    await this.#options.host.drain(AbortSignal.timeout(request.timeoutMs));
+    await this.#options.host.drain(request.expectedEpoch, AbortSignal.timeout(request.timeoutMs));
     return this.status();
   }
 

@@ -8,6 +8,7 @@ import { PrefillStage } from './prefill-stage.js';
 import { TileCache } from './tile-cache.js';
 
 export const never = new AbortController().signal;
+export const context = wire.CallContext.fromPartial({ requestId: 'r' });
 export const sampling = wire.Sampling.fromPartial({ temperature: 0, topP: 1, repetitionPenalty: 1 });
 
 const limits = {
@@ -111,12 +112,12 @@ export function promptIds(length: number): number[] {
 }
 
 export function prefillRequest(tokenIds: number[], more: Partial<wire.PrefillRequest> = {}): wire.PrefillRequest {
-  return wire.PrefillRequest.fromPartial({ model: 'fake', tokenIds, sampling, ...more } as object);
+  return wire.PrefillRequest.fromPartial({ context, model: 'fake', tokenIds, sampling, ...more } as object);
 }
 
 /** Tiles by their content keys; a key of '' is not cached. */
 export function tilesRequest(contentKeys: readonly string[]): wire.EncodeTilesRequest {
   const tiles = contentKeys.map((contentKey, index) => ({ index, size: 4, contentKey }));
   const size = { resizedWidth: 8, resizedHeight: 4, boundedWidth: 80, boundedHeight: 40 };
-  return wire.EncodeTilesRequest.fromPartial({ model: 'fake', contentHash: 'h', tiles, ...size });
+  return wire.EncodeTilesRequest.fromPartial({ context, model: 'fake', contentHash: 'h', tiles, ...size });
 }
