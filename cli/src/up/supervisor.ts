@@ -65,8 +65,8 @@ export class Supervisor implements AsyncDisposable {
     this.#arbiter = parts.arbiter;
     this.#failed.promise.catch(() => undefined);
     const events = this.#events(notify);
-    this.#stages = parts.plan.stages.map((plan) => new SupervisedProcess(plan, entries.stage, events));
-    this.#gateway = new SupervisedProcess(parts.plan.gateway, entries.gateway, events);
+    this.#stages = parts.plan.stages.map((plan) => new SupervisedProcess(plan, entries.stage, { events }));
+    this.#gateway = new SupervisedProcess(parts.plan.gateway, entries.gateway, { events });
   }
 
   /** Processes by name. */
