@@ -1,4 +1,4 @@
-// `pnpm check`: types, lint and format, import rules, tidy rules, third-party notices, unit tests. Stops at nothing:
+// `pnpm check`: types, protobuf and what it must not break, lint and format, import rules, tidy rules, third-party notices, unit tests. Stops at nothing:
 // every part reports. `--no-tests` leaves the unit tests out (the full test run has them anyway).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
@@ -14,6 +14,7 @@ const parts = [
   ['contracts', process.execPath, [join(root, 'scripts/build.mjs'), '--quiet']],
   ['types', bin('tsc'), ['--noEmit', '-p', 'tsconfig.json']],
   ['protobuf', bin('buf'), ['lint', 'libs/contracts']],
+  ['wire', bin('buf'), ['breaking', 'libs/contracts', '--against', 'libs/contracts/released.bin#format=binpb']],
   ['lint', bin('biome'), ['check', '--error-on-warnings', '.']],
   ['imports', bin('depcruise'), ['--config', 'scripts/check/import-rules.cjs', '--output-type', 'err', ...cruised]],
   ['tidy', undefined, []],

@@ -16,10 +16,17 @@ export interface ChildEvents {
   onGaveUp(name: string, reason: string): void;
 }
 
-const backOffMs = { first: 200, max: 10_000 };
-/** A process that ran so long was well: the next crash starts at the first delay again. */
-const wellAfterMs = 30_000;
-const earlyCrashesMax = 5;
+export interface RestartRules {
+  /** The first delay; each further one is twice as long, up to `delayMsMax`. */
+  readonly delayMs: number;
+  readonly delayMsMax: number;
+  /** A process that ran so long was well: the next crash starts at the first delay again. */
+  readonly wellAfterMs: number;
+  /** Crashes in a row, each before it was well, after which it is given up. */
+  readonly earlyCrashesMax: number;
+}
+
+const usualRules: RestartRules = { delayMs: 200, delayMsMax: 10_000, wellAfterMs: 30_000, earlyCrashesMax: 5 };
 
 /** A process that is kept running: started again when it dies, with growing delays, until it is stopped. */
 export class SupervisedProcess {
@@ -27,16 +34,18 @@ export class SupervisedProcess {
   #port: number | undefined;
   readonly #entry: string;
   readonly #events: ChildEvents;
+  readonly #rules: RestartRules;
   readonly #stop = new AbortController();
   #child: ChildProcess | undefined;
   #changed: ProcessPlan['environment'] = {};
   #starts = 0;
   #ended: Promise<void>;
 
-  constructor(plan: ProcessPlan, entry: string, events: ChildEvents) {
+  constructor(plan: ProcessPlan, entry: string, options: { events: ChildEvents; rules?: RestartRules }) {
     this.plan = plan;
     this.#entry = entry;
-    this.#events = events;
+    this.#events = options.events;
+    this.#rules = options.rules ?? usualRules;
     this.#ended = this.#keepRunning();
   }
 
@@ -70,21 +79,22 @@ export class SupervisedProcess {
 
   async #keepRunning(): Promise<void> {
     const { name } = this.plan;
-    let delayMs = backOffMs.first;
+    const { delayMs: firstDelayMs, delayMsMax, wellAfterMs, earlyCrashesMax } = this.#rules;
+    let delayMs = firstDelayMs;
     for (let early = 0; !this.#stop.signal.aborted; ) {
       const startedMs = performance.now();
       const reason = await this.#runOnce();
       if (this.#stop.signal.aborted) return;
       const ranWell = performance.now() - startedMs > wellAfterMs;
       early = ranWell ? 0 : early + 1;
-      delayMs = ranWell ? backOffMs.first : delayMs;
+      delayMs = ranWell ? firstDelayMs : delayMs;
       if (early > earlyCrashesMax) {
         this.#events.onGaveUp(name, reason);
         return;
       }
       this.#events.onCrash(name, reason, delayMs);
       await sleep(delayMs, undefined, { signal: this.#stop.signal }).catch(() => undefined);
-      delayMs = Math.min(2 * delayMs, backOffMs.max);
+      delayMs = Math.min(2 * delayMs, delayMsMax);
     }
   }
 

@@ -56,6 +56,21 @@ describe('an engine on its own thread', () => {
     expect(first?.length).toBe(64 * engine.descriptor.kvRowBytes);
   });
 
+  test('the first layers are readable before there is a first token', async () => {
+    await using engine = await open();
+    const seen: string[] = [];
+    let kv: KvExport | undefined;
+    for await (const output of engine.prefill(prefillTask(promptOf(250)), never)) {
+      if (output.kind === 'firstToken') seen.push('first token');
+      else {
+        kv = output.kv;
+        void kv.layerReady(0, never).then(() => seen.push('layer 0'));
+      }
+    }
+    kv?.release();
+    expect(seen).toEqual(['layer 0', 'first token']);
+  });
+
   test('whoever leaves early leaves nothing behind', async () => {
     await using engine = await open();
     for (const afterMs of [0, 1, 5, 20]) {

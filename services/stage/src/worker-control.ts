@@ -92,10 +92,11 @@ export class WorkerControl {
     return this.status();
   }
 
-  /** @param actor who asks */
+  /** @param actor who asks @throws epoch_stale */
   async drain(request: wire.DrainRequest, actor: string): Promise<wire.WorkerStatus> {
-    this.#options.log.info('audit.drain_asked', { actor, timeoutMs: request.timeoutMs });
-    await this.#options.host.drain(AbortSignal.timeout(request.timeoutMs));
+    const { host, log } = this.#options;
+    log.info('audit.drain_asked', { actor, timeoutMs: request.timeoutMs });
+    await host.drain(request.expectedEpoch, AbortSignal.timeout(request.timeoutMs));
     return this.status();
   }
 

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -120,12 +120,52 @@ describe('tidy rules', () => {
   });
 });
 
+describe('protobuf rules', () => {
+  const contracts = join(root, 'libs/contracts');
+  const status = (...args: string[]) => spawnSync(bin('buf'), args, { cwd: tree, encoding: 'utf8' });
+
+  beforeAll(() => {
+    cpSync(join(contracts, 'proto'), join(tree, 'wire/proto'), { recursive: true });
+    copyFileSync(join(contracts, 'buf.yaml'), join(tree, 'wire/buf.yaml'));
+  });
+
+  test('a name in another style turns lint red', () => {
+    write('wire/proto/tercet/v1/strange.proto', 'syntax = "proto3";\npackage tercet.v1;\nmessage strange_name {}\n');
+    expect(status('lint', 'wire').stdout).toContain('should be PascalCase');
+    rmSync(join(tree, 'wire/proto/tercet/v1/strange.proto'));
+  });
+
+  test('a field that others read and that is gone turns the wire red', () => {
+    const against = ['--against', `${join(contracts, 'released.bin')}#format=binpb`];
+    expect(status('breaking', 'wire', ...against).stdout).toBe('');
+    const path = 'wire/proto/tercet/v1/common.proto';
+    const kept = readFileSync(join(tree, path), 'utf8');
+    write(path, kept.replace('  uint64 epoch = 5;\n', ''));
+    expect(status('breaking', 'wire', ...against).stdout).toContain('"5" with name "epoch"');
+  });
+});
+
+test('a package without its notice turns the notices red', () => {
+  cpSync(join(root, 'scripts'), join(tree, 'scripts'), { recursive: true });
+  for (const file of ['package.json', 'pnpm-workspace.yaml', 'pnpm-lock.yaml']) {
+    copyFileSync(join(root, file), join(tree, file));
+  }
+  write('THIRD_PARTY_NOTICES.md', 'nothing\n');
+  const checked = spawnSync(process.execPath, ['scripts/notices.mjs', '--check'], { cwd: tree, encoding: 'utf8' });
+  expect([checked.status, checked.stderr]).toEqual([1, expect.stringContaining('THIRD_PARTY_NOTICES.md')]);
+});
+
 describe('lint and type rules', () => {
   const longFunction = `export function f(): void {\n${'  g();\n'.repeat(61)}}\nfunction g(): void {}\n`;
+  const floating = 'async function f(): Promise<void> {}\n\nexport function g(): void {\n  f();\n}\n';
   const lint: [string, string, string][] = [
     ['noExplicitAny', 'any.ts', 'export const a: any = 1;\n'],
     ['noDefaultExport', 'default.ts', 'export default 1;\n'],
     ['noUnusedImports', 'unused.ts', "import { join } from 'node:path';\n\nexport const a = 1;\n"],
+    ['noUnusedVariables', 'idle.ts', 'export function f(): void {\n  const a = 1;\n}\n'],
+    ['useImportType', 'type.ts', "import { Stats } from 'node:fs';\n\nexport const f = (a: Stats) => a.size;\n"],
+    ['useNodejsImportProtocol', 'node.ts', "import { join } from 'path';\n\nexport const a = join('b');\n"],
+    ['noFloatingPromises', 'floating.ts', floating],
     ['noExcessiveLinesPerFunction', 'long.ts', longFunction],
     ['format', 'format.ts', 'export const a = "double";\n'],
   ];

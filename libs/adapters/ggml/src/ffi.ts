@@ -96,9 +96,10 @@ export function ggml(): Ggml {
   return loaded;
 }
 
-function bind(libraries: GgmlLibraries): Ggml {
+/** The functions of these signatures. @throws engine_incompatible when a symbol is missing */
+export function bind(libraries: GgmlLibraries, wanted: Readonly<Record<string, string>> = signatures): Ggml {
   const functions: Record<string, unknown> = { libraries };
-  for (const [name, signature] of Object.entries(signatures)) {
+  for (const [name, signature] of Object.entries(wanted)) {
     const library = inGgml.has(name) ? libraries.ggml : libraries.base;
     try {
       functions[name] = library.func(signature);
@@ -111,6 +112,7 @@ function bind(libraries: GgmlLibraries): Ggml {
 
 /** Offsets inside `struct ggml_tensor` of the pinned version, in bytes; checked against a live tensor at start. */
 export const tensorLayout = { type: 0, buffer: 8, ne: 16, nb: 48, viewSrc: 232, data: 248, bytes: 336 } as const;
+export type TensorLayout = Readonly<Record<keyof typeof tensorLayout, number>>;
 
 /** A view of memory that ggml or the kernel owns; it must not outlive that memory. */
 export function memory(address: Pointer, bytes: number): ArrayBuffer {

@@ -1,10 +1,14 @@
-import { readFileSync } from 'node:fs';
-import { describe, expect, test } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from '@jest/globals';
 import { ManualClock } from '@tercet/base';
+import { TercetError } from '@tercet/contracts';
 import { EmbeddedEngine, greedySampler } from '@tercet/engine';
 import { readGguf } from '@tercet/gguf';
 import { needsModel } from '@tercet/testing';
 import { tokenizerOf } from '@tercet/text';
+import fc from 'fast-check';
 import { GgmlEmbedder } from './ggml-embedder.js';
 import { distance, fixturePath, golden, never } from './testing.js';
 
@@ -16,6 +20,9 @@ interface GoldenVectors {
 
 const open = (name = 'bert', contextTokensMax = 512) =>
   GgmlEmbedder.open({ modelName: name, modelPath: fixturePath(`${name}.gguf`), contextTokensMax });
+
+/** How GGUF writes that a value is a uint32. */
+const uint32Type = 4;
 
 const limits = {
   stepTokensMax: 64,
@@ -72,6 +79,61 @@ describe('a BERT embedder with random weights', () => {
   test('a decoder is no embedder', () => {
     expect(() => open('llama')).toThrow(expect.objectContaining({ code: 'model_file_invalid' }));
   });
+});
+
+describe('a damaged embedder file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'tercet-embedder-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const whole = readFileSync(fixturePath('bert.gguf'));
+
+  test('truncated at every 4 KB, it is refused', async () => {
+    for (let length = 0; length < whole.length; length += 4096) {
+      expect([length, await outcome(whole.subarray(0, length))]).toEqual([length, 'model_file_invalid']);
+    }
+    expect(await outcome(whole)).toBe('serves');
+  });
+
+  test.each([
+    { key: 'bert.embedding_length', value: 16 },
+    { key: 'bert.embedding_length', value: 4_000_000_000 },
+    { key: 'bert.block_count', value: 4_000_000_000 },
+    { key: 'bert.block_count', value: 0 },
+    { key: 'bert.attention.head_count', value: 0 },
+    { key: 'bert.attention.head_count', value: 3 },
+    { key: 'bert.feed_forward_length', value: 65 },
+    { key: 'bert.context_length', value: 0 },
+    { key: 'bert.context_length', value: 4_000_000_000 },
+  ])('$key of $value is refused', async ({ key, value }) => {
+    const lying = Buffer.from(whole);
+    const at = lying.indexOf(key) + key.length;
+    expect(lying.readUInt32LE(at)).toBe(uint32Type);
+    lying.writeUInt32LE(value, at + 4);
+    expect(await outcome(lying)).toBe('model_file_invalid');
+  });
+
+  test('with bytes of any kind it is refused or serves', async () => {
+    const header = whole.indexOf('token_embd.weight') + 4096;
+    const anyChange = fc.tuple(fc.nat({ max: header }), fc.nat({ max: 255 }));
+    const property = fc.asyncProperty(fc.array(anyChange, { minLength: 1, maxLength: 4 }), async (changes) => {
+      const fuzzed = Buffer.from(whole);
+      for (const [position, byte] of changes) fuzzed[position] = byte;
+      expect(['serves', 'model_file_invalid']).toContain(await outcome(fuzzed));
+    });
+    await fc.assert(property, { numRuns: 200 });
+  });
+
+  async function outcome(bytes: Uint8Array): Promise<string> {
+    const modelPath = join(folder, 'model.gguf');
+    writeFileSync(modelPath, bytes);
+    try {
+      await using embedder = GgmlEmbedder.open({ modelName: 'bert', modelPath, contextTokensMax: 64 });
+      await embedder.embed({ tokenIds: new Uint32Array(3), threads: 1 }, never);
+      return 'serves';
+    } catch (error) {
+      if (error instanceof TercetError) return error.code;
+      throw error;
+    }
+  }
 });
 
 const minilm = needsModel('all-minilm-l6-v2', 'all-minilm-l6-v2-F32.gguf');

@@ -1,27 +1,27 @@
 import { TercetError } from '@tercet/contracts';
-import { type Ggml, ggml, memory, type Pointer, tensorLayout } from './ffi.js';
+import { type Ggml, ggml, memory, type Pointer, type TensorLayout, tensorLayout } from './ffi.js';
 import { elementType } from './node.js';
 import { reserve } from './system-memory.js';
 
 /** What the library keeps beside a tensor in its list of objects. */
 const objectBytes = 32;
 
-let checked = false;
+const checked = new Set<TensorLayout>();
 
 /**
  * Writes a tensor through the library and reads its fields where this adapter reads and writes them; once per process.
- * @throws engine_incompatible when one stands elsewhere
+ * @throws engine_incompatible when one stands elsewhere; the details name it
  */
-export function checkLayout(): void {
-  if (checked) return;
+export function checkLayout(layout: TensorLayout = tensorLayout): void {
+  if (checked.has(layout)) return;
   const g = ggml();
-  const wrong = [...wrongFields(g), ...wrongPool(g)];
+  const wrong = [...wrongFields(g, layout), ...wrongPool(g)];
   if (wrong.length > 0) throw new TercetError('engine_incompatible', { layout: wrong.join('; ') });
-  checked = true;
+  checked.add(layout);
 }
 
-function wrongFields(g: Ggml): string[] {
-  const bytes = tensorLayout.bytes + objectBytes;
+function wrongFields(g: Ggml, layout: TensorLayout): string[] {
+  const bytes = layout.bytes + objectBytes;
   const overhead = Number(g.ggml_tensor_overhead());
   if (overhead !== bytes) return [`a tensor takes ${overhead} bytes, not ${bytes}`];
   const context = g.ggml_init({ mem_size: overhead * 4, mem_buffer: 0, no_alloc: true }) as Pointer;
@@ -32,15 +32,15 @@ function wrongFields(g: Ggml): string[] {
     g.ggml_backend_tensor_alloc(buffer, tensor, mapping.address + 4096);
     const view = g.ggml_view_4d(context, tensor, 3, 5, 1, 1, 6, 30, 30, 30) as Pointer;
     const number = (at: Pointer, offset: number) =>
-      Number(new DataView(memory(at, tensorLayout.bytes)).getBigInt64(offset, true));
+      Number(new DataView(memory(at, layout.bytes)).getBigInt64(offset, true));
     const fields: [string, number, number][] = [
-      ['type', new DataView(memory(tensor, 4)).getInt32(tensorLayout.type, true), elementType.f16],
-      ['buffer', number(tensor, tensorLayout.buffer), buffer],
-      ...[3, 5, 7, 2].map((n, i) => field('ne', number(tensor, tensorLayout.ne + 8 * i), n)),
-      ...[2, 6, 30, 210].map((n, i) => field('nb', number(tensor, tensorLayout.nb + 8 * i), n)),
-      ['data', number(tensor, tensorLayout.data), mapping.address + 4096],
-      ['view_src', number(view, tensorLayout.viewSrc), tensor],
-      ['data of a view', number(view, tensorLayout.data), mapping.address + 4096 + 30],
+      ['type', new DataView(memory(tensor, layout.bytes)).getInt32(layout.type, true), elementType.f16],
+      ['buffer', number(tensor, layout.buffer), buffer],
+      ...[3, 5, 7, 2].map((n, i) => field('ne', number(tensor, layout.ne + 8 * i), n)),
+      ...[2, 6, 30, 210].map((n, i) => field('nb', number(tensor, layout.nb + 8 * i), n)),
+      ['data', number(tensor, layout.data), mapping.address + 4096],
+      ['view_src', number(view, layout.viewSrc), tensor],
+      ['data of a view', number(view, layout.data), mapping.address + 4096 + 30],
     ];
     return fields.filter(([, found, expected]) => found !== expected).map(([name]) => name);
   } finally {

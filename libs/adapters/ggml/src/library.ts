@@ -6,8 +6,14 @@ import { dirname, join } from 'node:path';
 import { TercetError } from '@tercet/contracts';
 import koffi, { type LibraryHandle } from 'koffi';
 
+export interface GgmlBuild {
+  readonly version: string;
+  /** The first characters of it. */
+  readonly commit: string;
+}
+
 /** What the pinned package answers; anything else is refused. */
-export const expectedGgml = { version: '0.25.1', commit: '0ad4a86' };
+export const expectedGgml: GgmlBuild = { version: '0.25.1', commit: '0ad4a86' };
 
 const platformPackages: Record<string, string> = {
   'linux-x64': '@node-llama-cpp/linux-x64',
@@ -68,10 +74,14 @@ function keepLoaded(path: string): void {
   if (handle === 0) throw new TercetError('engine_incompatible', { library: path });
 }
 
-function checkBuild(base: LibraryHandle): void {
+/** @throws engine_incompatible when the library is another build; the details name what differs */
+export function checkBuild(base: LibraryHandle, expected = expectedGgml): void {
   const version = base.func('const char *ggml_version()')() as string;
   const commit = base.func('const char *ggml_commit()')() as string;
-  if (version !== expectedGgml.version || !commit.startsWith(expectedGgml.commit)) {
-    throw new TercetError('engine_incompatible', { version, commit, expected: expectedGgml.version });
+  if (version !== expected.version) {
+    throw new TercetError('engine_incompatible', { version, expectedVersion: expected.version });
+  }
+  if (!commit.startsWith(expected.commit)) {
+    throw new TercetError('engine_incompatible', { commit, expectedCommit: expected.commit });
   }
 }

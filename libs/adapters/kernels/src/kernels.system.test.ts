@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { buildKernels, libraryPath } from '../../../../native/kernels/build.mjs';
 import { type Kernels, loadKernels, portableKernels } from './kernels.js';
 import { type NativeLibrary, tryOpenLibrary } from './library.js';

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { encodeHeader, encodeMessage, type FrameHeader } from './frame.js';
 import { FrameReader } from './frame-reader.js';
 import { nodeKernels } from './transfer-kernels.js';

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { ManualClock } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { LeaseTable } from './lease-table.js';
 import type { LeaseEnd } from './tensor-source.js';
 import { nodeKernels } from './transfer-kernels.js';

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ManualClock, Prng } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { type LeaseEnd, type PullInto, SharedMemory, TensorPlane, type TensorSegment } from './index.js';
 
 const never = new AbortController().signal;

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { IndexedHeap } from './indexed-heap.js';
 
 test('the first of the least keys is found whatever changes', () => {

@@ -1,7 +1,7 @@
 import type { Clock } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
 import type { DecodeSession, DecodeTask, StageEngine } from '@tercet/engine';
-import { samplingFromWire, tokenToWire } from './from-wire.js';
+import { callOf, samplingFromWire, tokenToWire } from './from-wire.js';
 import type { MountedStage } from './role-host.js';
 import type { TensorPort } from './tensor-port.js';
 
@@ -32,8 +32,7 @@ export class DecodeStage implements MountedStage {
     const iterator = commands[Symbol.asyncIterator]();
     const open = await nextCommand(iterator, 'open');
     const task: DecodeTask = {
-      requestId: open.context?.requestId ?? '',
-      tenant: open.context?.tenant ?? '',
+      ...callOf(open, engine.descriptor),
       tokenIds: Uint32Array.from(open.tokenIds),
       generatedTokens: open.generatedTokens,
       sampling: samplingFromWire(open.sampling),

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
-import { never, StageTrio, tilesRequest } from './testing.js';
+import { context, never, StageTrio, tilesRequest } from './testing.js';
 
 describe('EncodeStage', () => {
   test('lends the media tokens of the tiles in the order asked for', async () => {
@@ -103,7 +103,7 @@ describe('EncodeStage', () => {
   test('texts become unit vectors', async () => {
     await using trio = new StageTrio();
     const inputs = [{ ids: [1, 2, 3] }, { ids: [4] }];
-    const { embeddings } = await trio.encode.embedText({ context: undefined, model: 'fake', inputs }, never);
+    const { embeddings } = await trio.encode.embedText({ context, model: 'fake', inputs }, never);
     for (const { values } of embeddings) expect(Math.hypot(...values)).toBeCloseTo(1, 5);
     expect(embeddings).toHaveLength(2);
   });

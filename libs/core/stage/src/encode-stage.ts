@@ -1,6 +1,7 @@
 import type { Clock } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
 import type { MediaDescriptor, StageEngine } from '@tercet/engine';
+import { callOf } from './from-wire.js';
 import { LentTensors } from './lent.js';
 import { mediaLayoutDigest } from './media-layout.js';
 import type { MountedStage } from './role-host.js';
@@ -51,10 +52,11 @@ export class EncodeStage implements MountedStage {
   /**
    * Media tokens of some tiles of one image, in the order asked for, as one leased tensor. The call lasts until it was
    * read or its lease ended; a caller that leaves earlier gives it up.
-   * @throws feature_unsupported, invalid_request, media_invalid, media_too_large, media_type_unsupported, overloaded
+   * @throws stage_protocol, feature_unsupported, invalid_request, media_invalid, media_too_large, media_type_unsupported, overloaded
    */
   async *encodeTiles(request: wire.EncodeTilesRequest, signal: AbortSignal): AsyncGenerator<wire.EncodeTilesResponse> {
     const { engine, clock, tilesMax } = this.#options;
+    const { requestId } = callOf(request, engine.descriptor);
     const { media } = engine.descriptor;
     const { tiles } = request;
     if (media === undefined) throw new TercetError('feature_unsupported', { feature: 'images', model: request.model });
@@ -64,7 +66,7 @@ export class EncodeStage implements MountedStage {
     const startMs = clock.nowMs();
     const tileValues = media.tokensPerTile * media.dim;
     const rows = new Float32Array(tiles.length * tileValues);
-    const cachedTiles = await this.#fill(rows, request, signal);
+    const cachedTiles = await this.#fill(rows, { request, requestId }, signal);
     signal.throwIfAborted();
     this.counters.cacheHits += cachedTiles;
     this.counters.requestsDone++;
@@ -86,12 +88,13 @@ export class EncodeStage implements MountedStage {
     }
   }
 
-  /** One unit vector per input. @throws feature_unsupported, prompt_too_long, overloaded */
+  /** One unit vector per input. @throws stage_protocol, feature_unsupported, prompt_too_long, overloaded */
   async embedText(request: wire.EmbedTextRequest, signal: AbortSignal): Promise<wire.EmbedTextResponse> {
     const { engine, clock } = this.#options;
+    const { requestId } = callOf(request, engine.descriptor);
     const startMs = clock.nowMs();
     const inputs = request.inputs.map(({ ids }) => Uint32Array.from(ids));
-    const vectors = await engine.embed({ requestId: request.context?.requestId ?? '', inputs }, signal);
+    const vectors = await engine.embed({ requestId, inputs }, signal);
     this.counters.requestsDone++;
     this.counters.tokensDone += inputs.reduce((sum, ids) => sum + ids.length, 0);
     const timings = { queueMs: 0, transferMs: 0, computeMs: clock.nowMs() - startMs };
@@ -107,7 +110,8 @@ export class EncodeStage implements MountedStage {
   }
 
   /** Fills `out` from the cache, and from the engine what the cache does not have. Returns how many tiles it had. */
-  async #fill(out: Float32Array, request: wire.EncodeTilesRequest, signal: AbortSignal): Promise<number> {
+  async #fill(out: Float32Array, call: NamedCall, signal: AbortSignal): Promise<number> {
+    const { request, requestId } = call;
     const { cache, engine, cutTiles } = this.#options;
     const tileValues = out.length / request.tiles.length;
     const missing: number[] = [];
@@ -124,7 +128,7 @@ export class EncodeStage implements MountedStage {
     const bounded = { width: request.boundedWidth, height: request.boundedHeight };
     const resized = { width: request.resizedWidth, height: request.resizedHeight };
     const pixels = await cutTiles({ image: request.image, tiles, bounded, resized, media }, signal);
-    const task = { requestId: request.context?.requestId ?? '', pixels, tileCount: tiles.length };
+    const task = { requestId, pixels, tileCount: tiles.length };
     const encoded = await engine.encode(task, signal);
     missing.forEach((tileIndex, i) => {
       const rows = encoded.subarray(i * tileValues, (i + 1) * tileValues);
@@ -134,6 +138,11 @@ export class EncodeStage implements MountedStage {
     });
     return request.tiles.length - missing.length;
   }
+}
+
+interface NamedCall {
+  readonly request: wire.EncodeTilesRequest;
+  readonly requestId: string;
 }
 
 /** Separates tenants, so that no time tells which pictures others sent. */

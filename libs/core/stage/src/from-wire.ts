@@ -1,5 +1,18 @@
 import { TercetError, type wire } from '@tercet/contracts';
-import type { SampledToken, SamplingParams } from '@tercet/engine';
+import type { EngineDescriptor, SampledToken, SamplingParams } from '@tercet/engine';
+
+/** Whose call this is. @throws stage_protocol when it has no name, or is for another model than the engine has */
+export function callOf(
+  request: { readonly context?: wire.CallContext | undefined; readonly model: string },
+  { modelName }: EngineDescriptor,
+): { readonly requestId: string; readonly tenant: string } {
+  const { requestId = '', tenant = '' } = request.context ?? {};
+  if (requestId === '') throw new TercetError('stage_protocol', { missing: 'context.request_id' });
+  if (request.model !== modelName) {
+    throw new TercetError('stage_protocol', { model: request.model, expected: modelName });
+  }
+  return { requestId, tenant };
+}
 
 /** @throws invalid_request when a value makes no distribution */
 export function samplingFromWire(sampling: wire.Sampling | undefined): SamplingParams {

@@ -1,6 +1,15 @@
 import { describe, expect, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
-import { never, prefillRequest, promptIds, StageTrio, sampling, tilesRequest } from './testing.js';
+import {
+  context,
+  never,
+  prefillRequest,
+  promptIds,
+  StageTrio,
+  sampling,
+  tilesRequest,
+  turnOfEventLoop,
+} from './testing.js';
 
 const prompt = promptIds(37);
 
@@ -26,6 +35,26 @@ describe('a prompt through prefill and decode', () => {
     expect([trio.prefill.leasesOpen, await isSettled(ending)]).toEqual([1, false]);
     await decodeWith(trio, { kvLease: leaseOf(started.value), first: 1 });
     expect(await ending).toEqual({ value: undefined, done: true });
+    expect(trio.held).toBe(0);
+  });
+
+  test('decode has the rows of layer 0 while prefill computes layer 1 and there is no first token', async () => {
+    const held = Promise.withResolvers<void>();
+    await using trio = new StageTrio({ prefillPause: () => held.promise });
+    const tokenIds = promptIds(20);
+    const untouched = trio.decodeRows(0, 20).slice();
+    const events = trio.prefill.prefill(prefillRequest(tokenIds), never);
+    const kvLease = leaseOf((await events.next()).value);
+    const first = events.next();
+    const decoding = decodeWith(trio, { kvLease, first: 1, more: { tokenIds } });
+    for (let turn = 0; turn < 20; turn++) await turnOfEventLoop();
+    expect(trio.decodeRows(0, 20)).not.toEqual(untouched);
+    expect(trio.decodeRows(1, 20)).toEqual(untouched);
+    expect(await isSettled(first)).toBe(false);
+    held.resolve();
+    expect((await first).value?.event?.$case).toBe('firstToken');
+    expect(await decoding).toHaveLength(3);
+    await events.next();
     expect(trio.held).toBe(0);
   });
 
@@ -88,11 +117,33 @@ describe('a prompt through prefill and decode', () => {
   });
 });
 
+const strange = [
+  { what: 'another model', more: { model: 'other' } },
+  { what: 'a request without an id', more: { context: wire.CallContext.create() } },
+];
+
+test.each(strange)('PrefillStage refuses $what: stage_protocol', async ({ more }) => {
+  await using trio = new StageTrio();
+  const call = trio.prefill.prefill(prefillRequest(prompt, more), never).next();
+  await expect(call).rejects.toMatchObject({ code: 'stage_protocol' });
+});
+
+test.each(strange)('EncodeStage refuses $what: stage_protocol', async ({ more }) => {
+  await using trio = new StageTrio();
+  const call = trio.encoded({ ...tilesRequest(['a']), ...more });
+  await expect(call).rejects.toMatchObject({ code: 'stage_protocol' });
+  const texts = wire.EmbedTextRequest.fromPartial({ context, model: 'fake', inputs: [{ ids: [1] }] });
+  await expect(trio.encode.embedText({ ...texts, ...more }, never)).rejects.toMatchObject({ code: 'stage_protocol' });
+  expect((await trio.encode.embedText(texts, never)).embeddings).toHaveLength(1);
+});
+
 describe('DecodeStage refuses', () => {
   test.each([
     { what: 'a start before it was opened', commands: [start(1)], code: 'stage_protocol' },
     { what: 'an empty command', commands: [wire.DecodeCommand.create()], code: 'stage_protocol' },
     { what: 'no command at all', commands: [], code: 'cancelled' },
+    { what: 'another model', commands: [open({ model: 'other' })], code: 'stage_protocol' },
+    { what: 'a request without an id', commands: [open({ context: undefined })], code: 'stage_protocol' },
     { what: 'no lease', commands: [open({}), start(1)], code: 'invalid_request' },
     { what: 'a KV of other shape', commands: [open({ kvLease: lease({ shape: [1] }) })], code: 'lease_mismatch' },
     {
@@ -158,7 +209,15 @@ async function decodeWith(trio: StageTrio, { kvLease, first, more = {} }: Decode
 }
 
 function open(more: Partial<wire.DecodeOpen>): wire.DecodeCommand {
-  const value = { ...wire.DecodeOpen.create(), tokenIds: prompt, sampling, tokensMax: 3, ...more };
+  const value = {
+    ...wire.DecodeOpen.create(),
+    context,
+    model: 'fake',
+    tokenIds: prompt,
+    sampling,
+    tokensMax: 3,
+    ...more,
+  };
   return { command: { $case: 'open', value } };
 }
 

@@ -1,7 +1,7 @@
 import type { Clock } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
 import type { KvExport, PrefillTask, StageEngine } from '@tercet/engine';
-import { samplingFromWire, tokenToWire } from './from-wire.js';
+import { callOf, samplingFromWire, tokenToWire } from './from-wire.js';
 import { LentTensors, type Loan } from './lent.js';
 import { pullMedia } from './pull-media.js';
 import type { MountedStage } from './role-host.js';
@@ -32,17 +32,17 @@ export class PrefillStage implements MountedStage {
   /**
    * `started` as soon as the KV can be leased, `firstToken` when it is sampled. The call lasts until the KV was read or
    * its lease ended; a caller that leaves earlier gives the KV up.
-   * @throws prompt_too_long, overloaded, invalid_request, and what pulling media throws
+   * @throws stage_protocol, prompt_too_long, overloaded, invalid_request, and what pulling media throws
    */
   async *prefill(request: wire.PrefillRequest, signal: AbortSignal): AsyncGenerator<wire.PrefillEvent> {
     const { engine, tensors, clock } = this.#options;
+    const call = callOf(request, engine.descriptor);
     const sampling = samplingFromWire(request.sampling);
     const startMs = clock.nowMs();
     const media = await pullMedia({ tensors, descriptor: engine.descriptor, spans: request.media }, signal);
     const transferMs = clock.nowMs() - startMs;
     const task: PrefillTask = {
-      requestId: request.context?.requestId ?? '',
-      tenant: request.context?.tenant ?? '',
+      ...call,
       tokenIds: Uint32Array.from(request.tokenIds),
       media,
       generatedTokens: request.generatedTokens,

@@ -208,12 +208,13 @@ describe('RoleHost', () => {
     const state = await host.setRole(ROLE_PREFILL, 0n, patient);
     const call = host.enter(contextOf(state), ROLE_PREFILL);
     const impatient = new AbortController();
-    const drained = host.drain(impatient.signal);
+    const drained = host.drain(state.epoch, impatient.signal);
     impatient.abort();
     expect((await drained).phase).toBe(PHASE_DRAINING);
     expect(call.signal.aborted).toBe(false);
     call[Symbol.dispose]();
-    expect((await host.drain(patient)).phase).toBe(PHASE_DRAINING);
+    await expect(host.drain(state.epoch - 1n, patient)).rejects.toMatchObject({ code: 'epoch_stale' });
+    expect((await host.drain(state.epoch, patient)).phase).toBe(PHASE_DRAINING);
   });
 });
 

@@ -126,8 +126,13 @@ export class RoleHost<Stage extends MountedStage> {
     }
   }
 
-  /** Takes no new calls; resolves when the running ones and what they lent are done, or when the signal aborts. */
-  async drain(signal: AbortSignal): Promise<RoleState> {
+  /**
+   * Takes no new calls; resolves when the running ones and what they lent are done, or when the signal aborts.
+   * @throws epoch_stale when the role has changed meanwhile
+   */
+  async drain(expectedEpoch: bigint, signal: AbortSignal): Promise<RoleState> {
+    const { epoch } = this.#state;
+    if (expectedEpoch !== epoch) throw new TercetError('epoch_stale', { epoch, expectedEpoch });
     if (this.#state.phase === wire.Phase.PHASE_READY) this.#change({ phase: wire.Phase.PHASE_DRAINING });
     const aborted = Promise.withResolvers<void>();
     const onAbort = () => aborted.resolve();

@@ -8,6 +8,7 @@ import { PrefillStage } from './prefill-stage.js';
 import { TileCache } from './tile-cache.js';
 
 export const never = new AbortController().signal;
+export const context = wire.CallContext.fromPartial({ requestId: 'r' });
 export const sampling = wire.Sampling.fromPartial({ temperature: 0, topP: 1, repetitionPenalty: 1 });
 
 const limits = {
@@ -22,6 +23,13 @@ const limits = {
   decodeAheadTokens: 8,
 };
 
+export interface StageTrioOptions {
+  /** Tokens that end a text. */
+  readonly endOfTextTokenIds?: readonly number[];
+  /** Awaited by the backend of prefill after every layer. */
+  readonly prefillPause?: () => Promise<void>;
+}
+
 /** The three stages in one process, each with an engine of its own over the fake backend. */
 export class StageTrio implements AsyncDisposable {
   readonly tensors = new MemoryTensors();
@@ -32,10 +40,13 @@ export class StageTrio implements AsyncDisposable {
   readonly decode: DecodeStage;
   readonly #engines: EmbeddedEngine[] = [];
 
-  /** @param endOfTextTokenIds tokens that end a text */
-  constructor({ endOfTextTokenIds = [] }: { endOfTextTokenIds?: readonly number[] } = {}) {
+  readonly #decodeBackend = new FakeBackend({ pause: turnOfEventLoop });
+
+  constructor({ endOfTextTokenIds = [], prefillPause = turnOfEventLoop }: StageTrioOptions = {}) {
     const { tensors } = this;
-    const common = () => ({ engine: this.#open(endOfTextTokenIds), tensors, clock: new ManualClock() });
+    const common = (backend = new FakeBackend({ pause: turnOfEventLoop })) => {
+      return { engine: this.#open(backend, endOfTextTokenIds), tensors, clock: new ManualClock() };
+    };
     const cutTiles = async (source: TileSource) => {
       this.cuts.push(source);
       const { tiles, media } = source;
@@ -43,8 +54,13 @@ export class StageTrio implements AsyncDisposable {
       return Float32Array.from(tiles.flatMap(pixelsOf));
     };
     this.encode = new EncodeStage({ ...common(), cutTiles, cache: new TileCache(1000), tilesMax: 4 });
-    this.prefill = new PrefillStage(common());
-    this.decode = new DecodeStage(common());
+    this.prefill = new PrefillStage(common(new FakeBackend({ pause: prefillPause })));
+    this.decode = new DecodeStage(common(this.#decodeBackend));
+  }
+
+  /** Rows of a layer in the first slot of decode, as they stand there now. */
+  decodeRows(layer: number, tokens: number): Uint8Array {
+    return this.#decodeBackend.kvView({ slot: 0, layer, part: 'k', fromToken: 0, toToken: tokens });
   }
 
   /** The answer of an encode call, which stays open. */
@@ -64,7 +80,7 @@ export class StageTrio implements AsyncDisposable {
   async idle(): Promise<void> {
     for (let turn = 0; this.held > 0; turn++) {
       if (turn === 100) throw new Error(`still held: ${this.held}`);
-      await new Promise((resolve) => setImmediate(resolve));
+      await turnOfEventLoop();
     }
   }
 
@@ -72,9 +88,9 @@ export class StageTrio implements AsyncDisposable {
     for (const engine of this.#engines) await engine[Symbol.asyncDispose]();
   }
 
-  #open(endOfTextTokenIds: readonly number[]): EmbeddedEngine {
+  #open(backend: FakeBackend, endOfTextTokenIds: readonly number[]): EmbeddedEngine {
     const engine = EmbeddedEngine.open({
-      backend: new FakeBackend({ pause: () => new Promise((resolve) => setImmediate(resolve)) }),
+      backend,
       clock: new ManualClock(),
       samplerOf: () => greedySampler,
       endOfTextTokenIds: new Set(endOfTextTokenIds),
@@ -86,17 +102,22 @@ export class StageTrio implements AsyncDisposable {
   }
 }
 
+/** Lets everything that is ready run. */
+export function turnOfEventLoop(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
 export function promptIds(length: number): number[] {
   return Array.from({ length }, (_, i) => 1 + ((i * 7) % 60));
 }
 
 export function prefillRequest(tokenIds: number[], more: Partial<wire.PrefillRequest> = {}): wire.PrefillRequest {
-  return wire.PrefillRequest.fromPartial({ model: 'fake', tokenIds, sampling, ...more } as object);
+  return wire.PrefillRequest.fromPartial({ context, model: 'fake', tokenIds, sampling, ...more } as object);
 }
 
 /** Tiles by their content keys; a key of '' is not cached. */
 export function tilesRequest(contentKeys: readonly string[]): wire.EncodeTilesRequest {
   const tiles = contentKeys.map((contentKey, index) => ({ index, size: 4, contentKey }));
   const size = { resizedWidth: 8, resizedHeight: 4, boundedWidth: 80, boundedHeight: 40 };
-  return wire.EncodeTilesRequest.fromPartial({ model: 'fake', contentHash: 'h', tiles, ...size });
+  return wire.EncodeTilesRequest.fromPartial({ context, model: 'fake', contentHash: 'h', tiles, ...size });
 }

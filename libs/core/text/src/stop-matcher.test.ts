@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { StopMatcher } from './stop-matcher.js';
 
 /** Reads the text letter by letter; a stop string ends it as soon as it is whole. */

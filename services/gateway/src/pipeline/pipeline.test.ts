@@ -1,7 +1,7 @@
 import { crc32, deflateSync } from 'node:zlib';
 import { describe, expect, test } from '@jest/globals';
 import { TercetError } from '@tercet/contracts';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { type Fault, MemorySystem, testModel } from '../testing/memory-system.js';
 import type { AnswerEvent, GenerationRequest } from './request.js';
 

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { mergePieces } from './merge.js';
 
 /** Joins the best pair of all, again and again. */

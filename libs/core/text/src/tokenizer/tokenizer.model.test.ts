@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from '@jest/globals';
 import { readGguf } from '@tercet/gguf';
 import { needsModel } from '@tercet/testing';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { chatTemplateOf } from '../chat-template/chat-template.js';
 import { StreamDecoder } from '../stream-decoder.js';
 import { type Tokenizer, tokenizerOf } from './tokenizer.js';
