@@ -13,6 +13,8 @@ export interface JobEventsOptions {
 /** The gateways share what is announced: one of them hears of it, the others see it when they look. */
 const group = 'tercet-gateway-batches';
 const progressEveryMs = 1000;
+/** Jobs whose last report is remembered. One that is forgotten is told once more than it need be. */
+const rememberedMax = 2000;
 
 /**
  * Tells the event log of jobs and how far they are, and hears of those that others announced. The store alone says what
@@ -20,7 +22,7 @@ const progressEveryMs = 1000;
  */
 export class JobEvents {
   readonly #options: JobEventsOptions;
-  /** What was told last of each job that is not over. */
+  /** What was told last of jobs that are not over; the one told longest ago comes first. */
   readonly #told = new Map<string, { readonly state: Job['state']; readonly ms: number }>();
 
   constructor(options: JobEventsOptions) {
@@ -38,7 +40,7 @@ export class JobEvents {
     const last = this.#told.get(id);
     if (last?.state === state && ms - last.ms < progressEveryMs) return;
     if (isFinal(job)) this.#told.delete(id);
-    else this.#told.set(id, { state, ms });
+    else this.#remember(id, { state, ms });
     const { total: linesTotal, completed: linesCompleted, failed: linesFailed } = counts;
     const value = { jobId: id, state, linesTotal, linesCompleted, linesFailed };
     this.#publish('results', id, { $case: 'jobProgress', value });
@@ -53,6 +55,13 @@ export class JobEvents {
     } catch (error) {
       if (!signal.aborted) log.info('batches.deaf', { failure: toTercetError(error) });
     }
+  }
+
+  #remember(id: string, told: { readonly state: Job['state']; readonly ms: number }): void {
+    this.#told.delete(id);
+    this.#told.set(id, told);
+    const [oldest] = this.#told.keys();
+    if (this.#told.size > rememberedMax && oldest !== undefined) this.#told.delete(oldest);
   }
 
   #publish(topic: TopicName, key: string, body: EventBody): void {

@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { TercetError } from '@tercet/contracts';
 import type { Log } from '@tercet/telemetry';
 import type { Express, Request, Response } from 'express';
 import { type BatchesOptions, cancelBatch, createBatch, getBatch, listBatches } from './batches.js';
@@ -75,5 +76,10 @@ async function sendContent({ store }: StoredRouteOptions, { response, ...which }
     'X-Content-Type-Options': 'nosniff',
   });
   if (response.req.method === 'HEAD') response.end();
-  else await pipeline(Readable.from(contentOf(store, file)), response);
+  else await pipeline(Readable.from(contentOf(store, file)), response).catch(broken);
+}
+
+/** @throws cancelled when the client left, which is nobody's fault */
+function broken(error: NodeJS.ErrnoException): never {
+  throw error.code === 'ERR_STREAM_PREMATURE_CLOSE' ? new TercetError('cancelled') : error;
 }
