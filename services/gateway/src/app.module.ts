@@ -3,14 +3,16 @@ import { hostname } from 'node:os';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { CertificateFiles } from '@tercet/certificates';
 import { TercetError, toTercetError } from '@tercet/contracts';
+import type { EventLog } from '@tercet/event-log';
 import { GrpcServer } from '@tercet/grpc';
-import type { ControlStore } from '@tercet/jobs';
+import type { ControlStore, Job } from '@tercet/jobs';
 import { SqliteKeyStore } from '@tercet/key-store';
 import { type Log, openLog, openTracer, systemClock, type Tracer } from '@tercet/telemetry';
 import { unlimited } from '@tercet/tenancy';
 import { Access } from './access/access.js';
 import { KeyRing } from './access/key-ring.js';
 import { BatchRunner } from './batches/batch-runner.js';
+import { JobEvents } from './batches/job-events.js';
 import type { GatewayConfig } from './config.js';
 import { openEvents } from './events.js';
 import type { Generate } from './http/chat.js';
@@ -42,6 +44,7 @@ export const PODS = Symbol('pods');
 export const POOLS = Symbol('pools');
 export const ADMISSION = Symbol('admission');
 export const WORK = Symbol('work');
+export const EVENTS = Symbol('events');
 export const OUTCOMES = Symbol('outcomes');
 export const GENERATE = Symbol('generate');
 export const EMBED = Symbol('embed');
@@ -128,10 +131,14 @@ export const GRPC_SERVER = Symbol('grpc server');
         }),
     },
     {
+      provide: EVENTS,
+      inject: [CONFIG],
+      useFactory: ({ events, gatewayId }: GatewayConfig) => openEvents(events, gatewayId),
+    },
+    {
       provide: OUTCOMES,
-      inject: [CONFIG, LOG],
-      useFactory: async ({ events: config, gatewayId, models: served }: GatewayConfig, log: Log) => {
-        const events = await openEvents(config, gatewayId);
+      inject: [CONFIG, EVENTS, LOG],
+      useFactory: ({ gatewayId, models: served }: GatewayConfig, events: EventLog | undefined, log: Log) => {
         const models = served.map(({ name }) => name);
         return new OutcomeReports({ events, gatewayId, models, clock: systemClock, log });
       },
@@ -149,19 +156,15 @@ export const GRPC_SERVER = Symbol('grpc server');
     { provide: STORE, inject: [CONFIG], useFactory: ({ store }: GatewayConfig) => openStore(store) },
     {
       provide: BATCHES,
-      inject: [STORE, ADMISSION, MODELS, WORK],
-      useFactory: (store: ControlStore, admission: Admission, ...parts: [ModelTable, WorkParts]) => {
-        const [models, work] = parts;
+      inject: [STORE, ADMISSION, MODELS, EVENTS, WORK],
+      useFactory: (store: ControlStore, admission: Admission, ...parts: BatchParts) => {
+        const [models, eventLog, work] = parts;
         const { config, metrics, log } = work;
         const background = new BackgroundAdmission(admission, config.batches.runningMax);
         const ways = { generate: generateBehind(background, work), embed: embedBehind(background, work) };
-        return new BatchRunner({
-          store,
-          routes: { models, metrics, ...ways },
-          background,
-          log,
-          limits: config.batches,
-        });
+        const events = eventLog && new JobEvents({ events: eventLog, clock: systemClock, log });
+        const routes = { models, metrics, ...ways };
+        return new BatchRunner({ store, routes, background, events, log, limits: config.batches });
       },
     },
     {
@@ -179,7 +182,7 @@ export const GRPC_SERVER = Symbol('grpc server');
         const [models, pools, access, admission, generate, embed, store, batches] = parts;
         const { bodyBytesMax } = config.http;
         const { fileBytesMax, underWayMax } = config.batches;
-        const stored = { store, fileBytesMax, underWayMax, onChange: () => batches.wake() };
+        const stored = { store, fileBytesMax, underWayMax, onChange: (job: Job) => batches.changed(job) };
         const ways = { generate, embed, metrics, pods, pools, bodyBytesMax, log };
         const app = routesOf({ models, access, admission, ...ways, ...stored });
         const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app);
@@ -190,6 +193,7 @@ export const GRPC_SERVER = Symbol('grpc server');
 })
 export class AppModule {}
 
+type BatchParts = [ModelTable, EventLog | undefined, WorkParts];
 type RpcParts = [ModelTable, Access, Generate, Embed];
 type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner];
 

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
+import { needs, PrivatePostgres } from '@tercet/testing';
 import OpenAI, { toFile } from 'openai';
 import { RunningSystem } from './running-system.js';
 
@@ -221,7 +222,7 @@ describe('what is wrong', () => {
 
 describe('over deaths of gateways', () => {
   test('every line has one result, also with a second gateway on the same store', async () => {
-    await using second = await SecondGateway.start(system);
+    await using second = await OtherGateway.start(system, 'second');
     const lines = Array.from({ length: 300 }, (_, i) => lineOf(`q${i}`, chat(`Say ${i}.`, { max_tokens: 24 })));
     const { id } = await submit(await upload(jsonLines(lines)));
     for (const share of [0.1, 0.3, 0.5]) {
@@ -248,6 +249,29 @@ describe('over deaths of gateways', () => {
   });
 });
 
+const postgres = needs('postgres');
+if (postgres !== undefined) {
+  test('two gateways share a PostgreSQL, and one of them dies', async () => {
+    await using server = await PrivatePostgres.start(postgres);
+    const store = { kind: 'postgres', ...server.address };
+    await using survivor = await OtherGateway.start(system, 'survivor', store);
+    await using victim = await OtherGateway.start(system, 'victim', store);
+    const lines = Array.from({ length: 120 }, (_, i) => lineOf(`q${i}`, chat(`Say ${i}.`, { max_tokens: 24 })));
+    const file = await toFile(Buffer.from(jsonLines(lines)), 'in.jsonl');
+    const input = await victim.client.files.create({ file, purpose: 'batch' });
+    const asked = { input_file_id: input.id, endpoint: chatUrl, completion_window: '24h' } as const;
+    const { id } = await victim.client.batches.create(asked);
+    await until(async () => (await survivor.answered(id)) > 20);
+    await victim.kill();
+    await server.crash();
+    await until(async () => (await survivor.statusOf(id)) === 'completed', 60_000);
+    const done = await survivor.client.batches.retrieve(id);
+    expect(done.request_counts).toEqual({ total: 120, completed: 120, failed: 0 });
+    const text = await (await survivor.client.files.content(String(done.output_file_id))).text();
+    expect(text.match(/"custom_id":"q\d+"/g)).toEqual(lines.map(({ custom_id }) => `"custom_id":"${custom_id}"`));
+  });
+}
+
 /** In the middle of whatever it does. */
 async function killGateway(): Promise<void> {
   await untilReady();
@@ -265,40 +289,47 @@ async function until(condition: () => Promise<boolean>, timeoutMs = 30_000): Pro
   throw new Error('it did not become so in time');
 }
 
-/** Another gateway over the stages and the store of a system. */
-class SecondGateway implements AsyncDisposable {
-  readonly #client: OpenAI;
+/** Another gateway over the stages of a system, and over its store unless it has one of its own. */
+class OtherGateway implements AsyncDisposable {
+  readonly client: OpenAI;
   readonly #child: ReturnType<typeof spawn>;
 
-  static async start(of: RunningSystem): Promise<SecondGateway> {
+  static async start(of: RunningSystem, name: string, store?: object): Promise<OtherGateway> {
     const entry = fileURLToPath(new URL('../../../services/gateway/dist/main.js', import.meta.url));
     const configured = of.log().find(({ event }) => event === 'gateway.ready')?.config as object;
-    const path = join(of.folder, 'second.json');
-    writeFileSync(
-      path,
-      JSON.stringify({ ...configured, http: { port: 0 }, grpcEndpoint: `unix:${of.folder}/second.sock` }),
-    );
+    const path = join(of.folder, `${name}.json`);
+    const own = { http: { port: 0 }, grpcEndpoint: `unix:${of.folder}/${name}.sock` };
+    writeFileSync(path, JSON.stringify({ ...configured, ...own, ...(store && { store }) }));
     const child = spawn(process.execPath, [entry, '--config', path], { stdio: ['ignore', 'ignore', 'ignore', 'ipc'] });
     const [{ port }] = (await once(child, 'message')) as [{ port: number }];
-    return new SecondGateway(port, child);
+    return new OtherGateway(port, child);
   }
 
   private constructor(port: number, child: ReturnType<typeof spawn>) {
-    this.#client = new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: 'none' });
+    this.client = new OpenAI({ baseURL: `http://127.0.0.1:${port}/v1`, apiKey: 'none' });
     this.#child = child;
   }
 
   async answered(id: string): Promise<number> {
-    return (await this.#client.batches.retrieve(id)).request_counts?.completed ?? 0;
+    return (await this.client.batches.retrieve(id)).request_counts?.completed ?? 0;
   }
 
   async statusOf(id: string): Promise<string> {
-    return (await this.#client.batches.retrieve(id)).status;
+    return (await this.client.batches.retrieve(id)).status;
+  }
+
+  async kill(): Promise<void> {
+    await this.#end('SIGKILL');
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#end('SIGTERM');
+  }
+
+  async #end(signal: NodeJS.Signals): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
     const exited = once(this.#child, 'exit');
-    this.#child.kill('SIGTERM');
+    this.#child.kill(signal);
     await exited;
   }
 }

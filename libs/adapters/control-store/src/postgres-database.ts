@@ -47,8 +47,10 @@ export class PostgresDatabase implements Database {
       application_name: 'tercet',
       types,
     });
-    // An idle connection that breaks is replaced; without a listener it would end the process.
+    // A connection that breaks is replaced, and whoever waits on it hears of it; without a listener, idle or in the
+    // middle of a transaction, it would end the process.
     this.#pool.on('error', () => undefined);
+    this.#pool.on('connect', (client) => client.on('error', () => undefined));
   }
 
   async nowMs(): Promise<number> {

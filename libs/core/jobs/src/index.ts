@@ -9,7 +9,7 @@ export type {
   Page,
   PageQuery,
 } from './control-store.js';
-export { customIdLengthMax, InputCheck, type InputLimits, inputErrorsMax } from './input-check.js';
+export { InputCheck, type InputLimits } from './input-check.js';
 export {
   cancelled,
   hasAllResults,

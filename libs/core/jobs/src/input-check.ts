@@ -9,7 +9,7 @@ export interface InputLimits {
 
 /** Errors that are told; an input with so many is read no further. */
 export const inputErrorsMax = 100;
-export const customIdLengthMax = 512;
+const customIdLengthMax = 512;
 
 /**
  * Reads the input of a batch as its bytes come: JSON lines, each with a `custom_id` of its own, `method` POST, the

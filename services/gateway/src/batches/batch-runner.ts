@@ -12,6 +12,7 @@ import {
 import type { Log } from '@tercet/telemetry';
 import type { JsonRouteOptions } from '../http/json-routes.js';
 import type { BackgroundAdmission } from '../pipeline/background-admission.js';
+import type { JobEvents } from './job-events.js';
 import { answeredResult, failedAnswer, runLine } from './line-run.js';
 import { Pace } from './pace.js';
 import { keyOf, RunningLines } from './running-lines.js';
@@ -35,6 +36,8 @@ export interface BatchRunnerOptions {
   readonly background: BackgroundAdmission;
   readonly log: Log;
   readonly limits: BatchLimits;
+  /** Where the system has an event log. */
+  readonly events?: JobEvents | undefined;
 }
 
 const sweepEveryMs = 60_000;
@@ -62,11 +65,18 @@ export class BatchRunner implements AsyncDisposable {
     options.background.onCrowded(() => this.#running.abortNewest(new TercetError('overloaded')));
     const { leaseMs } = options.limits;
     this.#loops = Promise.all([
+      options.events?.listen(() => this.wake(), this.#stop.signal),
       this.#repeat('work', () => this.#work()),
       this.#repeat('validate', () => this.#validate()),
       this.#repeat('renew', () => this.#renew(), leaseMs / 3),
       this.#repeat('sweep', () => this.#sweep(), sweepEveryMs),
     ]);
+  }
+
+  /** A job is new, or somebody cancelled it. */
+  changed(job: Job): void {
+    this.#options.events?.announce(job);
+    this.wake();
   }
 
   /** Something changed in the store: look now, not at the next poll. */
@@ -106,6 +116,7 @@ export class BatchRunner implements AsyncDisposable {
     const runnable: Job[] = [];
     for (const job of await store.jobs.underWay()) {
       const now = await settleJob({ store, lease, keptMs: limits.resultsKeptMs }, job);
+      this.#options.events?.progress(now);
       if (now.state === 'in_progress' && !isEnding(now)) runnable.push(now);
     }
     await this.#claim(runnable);

@@ -36,7 +36,7 @@ export const uploadForm = {
   },
 };
 
-export const filesPageMax = 10_000;
+const filesPageMax = 10_000;
 export const FilesQuery = z.strictObject({
   purpose: z.string().optional(),
   after: z.string().optional(),

@@ -1,11 +1,13 @@
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { TercetError } from '@tercet/contracts';
 import type { Log } from '@tercet/telemetry';
 import type { Express, Request, Response } from 'express';
 import type { Caller } from '../access/access.js';
 import { type BatchesOptions, cancelBatch, createBatch, getBatch, listBatches } from './batches.js';
 import { answerFailure } from './error-body.js';
 import { contentOf, deleteFile, type FilesOptions, fileWith, getFile, listFiles, uploadFile } from './files.js';
+import { refuseInternalFields } from './internal-fields.js';
 import { onlyMethods } from './only-methods.js';
 import { readJson } from './read-json.js';
 
@@ -64,7 +66,9 @@ async function reply(
 }
 
 async function createBatchOf(options: StoredRouteOptions, { request, tenant }: Asked): Promise<object> {
-  return createBatch(options, { tenant, json: await readJson(request, options.bodyBytesMax) });
+  const json = await readJson(request, options.bodyBytesMax);
+  refuseInternalFields(json);
+  return createBatch(options, { tenant, json });
 }
 
 /** `GET /v1/files/{id}/content`. The connection breaks when the content cannot be read to its end. */
@@ -77,5 +81,10 @@ async function sendContent({ store }: StoredRouteOptions, { response, ...which }
     'X-Content-Type-Options': 'nosniff',
   });
   if (response.req.method === 'HEAD') response.end();
-  else await pipeline(Readable.from(contentOf(store, file)), response);
+  else await pipeline(Readable.from(contentOf(store, file)), response).catch(broken);
+}
+
+/** @throws cancelled when the client left, which is nobody's fault */
+function broken(error: NodeJS.ErrnoException): never {
+  throw error.code === 'ERR_STREAM_PREMATURE_CLOSE' ? new TercetError('cancelled') : error;
 }

@@ -1,0 +1,97 @@
+import { describe, expect, test } from '@jest/globals';
+import { ManualClock } from '@tercet/base';
+import { TercetError } from '@tercet/contracts';
+import type { EventLog, NewEvent, Subscription, TopicName } from '@tercet/event-log';
+import { cancelled, newJob, settled, validated, withResults } from '@tercet/jobs';
+import { JobEvents } from './job-events.js';
+
+const about = { tenant: 'a', endpoint: '/v1/embeddings', inputFileId: 'file-in', metadata: null };
+const fresh = newJob({ id: 'batch_a', ...about, nowMs: 10, windowMs: 100 });
+const running = validated(fresh, { lines: 9, errors: [] }, 11);
+const none = { outputFileId: null, errorFileId: null };
+
+/** A log that keeps what it is told, and refuses on demand. */
+class KeptLog implements EventLog {
+  readonly kept: { topic: TopicName; event: NewEvent }[] = [];
+  readonly subscriptions: Subscription[] = [];
+  refuses = false;
+
+  async publish(topic: TopicName, event: NewEvent): Promise<void> {
+    if (this.refuses) throw new TercetError('event_log_unavailable');
+    this.kept.push({ topic, event });
+  }
+
+  async subscribe(subscription: Subscription): Promise<void> {
+    if (this.refuses) throw new TercetError('event_log_unavailable');
+    this.subscriptions.push(subscription);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {}
+}
+
+function open() {
+  const events = new KeptLog();
+  const clock = new ManualClock(0);
+  const said: string[] = [];
+  const note = (event: string) => void said.push(event);
+  const job = new JobEvents({ events, clock, log: { info: note, error: note } });
+  return { events, clock, said, job };
+}
+
+describe('JobEvents', () => {
+  test('a job is announced with its tenant, under its id', () => {
+    const { events, job } = open();
+    job.announce(fresh);
+    expect(events.kept).toEqual([
+      { topic: 'jobs', event: { key: 'batch_a', body: { $case: 'job', value: { jobId: 'batch_a', tenant: 'a' } } } },
+    ]);
+  });
+
+  test('progress is told at each change of state, and once a second in between', () => {
+    const { events, clock, job } = open();
+    const one = withResults(running, { completed: 1, failed: 0 });
+    job.progress(running);
+    job.progress(one);
+    clock.advance(999);
+    job.progress(one);
+    clock.advance(1);
+    job.progress(withResults(one, { completed: 0, failed: 1 }));
+    job.progress(cancelled(one, 20));
+    const told = events.kept.map(({ topic, event: { body } }) => [topic, 'value' in body && body.value]);
+    const counts = (completed: number, failed: number) => {
+      return { jobId: 'batch_a', linesTotal: 9, linesCompleted: completed, linesFailed: failed };
+    };
+    expect(told).toEqual([
+      ['results', { ...counts(0, 0), state: 'in_progress' }],
+      ['results', { ...counts(1, 1), state: 'in_progress' }],
+      ['results', { ...counts(1, 0), state: 'cancelling' }],
+    ]);
+  });
+
+  test('the last state is told, however soon after the one before', () => {
+    const { events, job } = open();
+    const done = withResults(running, { completed: 9, failed: 0 });
+    job.progress(settled(done, 12, none));
+    job.progress(settled(settled(done, 12, none), 12, none));
+    expect(events.kept).toHaveLength(2);
+  });
+
+  test('whoever listens hears of jobs of others', async () => {
+    const { events, job } = open();
+    let heard = 0;
+    await job.listen(() => heard++, AbortSignal.timeout(1000));
+    const [subscription] = events.subscriptions;
+    expect(subscription).toMatchObject({ topics: ['jobs'], from: 'latest' });
+    await subscription?.onEvent({} as never, AbortSignal.timeout(1000));
+    expect(heard).toBe(1);
+  });
+
+  test('a log that refuses is noted and hinders nobody', async () => {
+    const { events, job, said } = open();
+    events.refuses = true;
+    job.announce(fresh);
+    job.progress(running);
+    await job.listen(() => undefined, AbortSignal.timeout(1000));
+    expect(said).toEqual(['batches.untold', 'batches.untold', 'batches.deaf']);
+  });
+});
