@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 import { modelsConfig } from '@tercet/models';
-import { requiredPeers, searchPath } from './config.js';
+import { requiredPeers } from './config.js';
+import { findKafka, type KafkaJars } from './kafka-broker.js';
+import { findProgram } from './programs.js';
 
 const programs: Readonly<Record<string, readonly string[]>> = {
   chromium: ['chromium', 'chromium-browser', 'google-chrome'],
@@ -18,11 +20,6 @@ const programs: Readonly<Record<string, readonly string[]>> = {
 export function needs(peer: keyof typeof programs): string | undefined {
   const path = findProgram(programs[peer] ?? []);
   return path ?? skip(String(peer), `needs ${String(peer)}, which is not on this machine`);
-}
-
-/** Path of the first of these programs that is on this machine. */
-export function findProgram(names: readonly string[]): string | undefined {
-  return names.flatMap((name) => searchPath.map((folder) => join(folder, name))).find(isExecutable);
 }
 
 /** A Python that has these modules, as {@link needs}; `peer` is what TERCET_REQUIRE calls them. */
@@ -41,8 +38,13 @@ export function needsModel(name: string, file: string): string | undefined {
   return existsSync(path) ? path : skip(name, `needs ${name}: tercet models pull ${name}`);
 }
 
-/** Registers the test that stands for a suite without its peer: skipped, or failing where the run requires it. */
-export function skip(peer: string, reason: string): undefined {
+/** What a real Kafka is started from, got by Maven once per machine, as {@link needs}; the peer is `kafka`. */
+export function needsKafka(): KafkaJars | undefined {
+  const found = findKafka();
+  return typeof found === 'string' ? skip('kafka', found) : found;
+}
+
+function skip(peer: string, reason: string): undefined {
   if (requiredPeers.has(peer)) {
     test(reason, () => {
       throw new Error(`${reason}; TERCET_REQUIRE names it`);
@@ -51,13 +53,4 @@ export function skip(peer: string, reason: string): undefined {
     test.skip(reason, () => undefined);
   }
   return undefined;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

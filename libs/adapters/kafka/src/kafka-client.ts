@@ -26,7 +26,7 @@ export interface Reading {
   onAssigned(partitions: number): void;
   /** Records of a topic that the group is not done with, in those partitions. */
   onLag(topic: string, records: number): void;
-  /** The broker did not do as it was asked, and is asked again. */
+  /** Something failed that does not break the reading off. */
   onFailure(error: unknown): void;
 }
 
@@ -36,7 +36,7 @@ export interface KafkaClient {
   connect(topics: readonly TopicSpec[]): Promise<void>;
   /** Resolves when every replica in sync has them. */
   send(records: readonly KafkaRecord[]): Promise<void>;
-  /** Resolves when the signal aborts. @throws what will not be better the next time */
+  /** Resolves when the signal aborts. @throws whatever breaks it off; read again, the group goes on where it was */
   read(reading: Reading, signal: AbortSignal): Promise<void>;
   close(): Promise<void>;
 }
