@@ -34,8 +34,8 @@ const steps = Array.from({ length: 40 }, (_, i) => ({
 }));
 
 /**
- * Pods whose reports are due evenly over each second, whether earlier ones were acknowledged or not. A delay counts from
- * the due time, so that writers that fall behind cannot hide it, to the call of the reader's function.
+ * Pods whose reports are due evenly over each second, whether earlier ones were acknowledged or not. A delay counts
+ * from the due time, so that writers that fall behind cannot hide it, to the call of the reader's function.
  */
 export async function measureReports(load: ReportLoad): Promise<Heard> {
   const { client, address, pods, connections, seconds, warmSeconds } = load;

@@ -30,7 +30,7 @@ export interface Reading {
   onFailure(error: unknown): void;
 }
 
-/** What this package needs of a Kafka client. Failures are what the client throws: {@link toEventLogError} reads them. */
+/** What this package needs of a Kafka client. Failures are what the client throws. */
 export interface KafkaClient {
   /** Connects, and makes the topics that are missing. */
   connect(topics: readonly TopicSpec[]): Promise<void>;

@@ -45,7 +45,7 @@ describe('records that wait to be written', () => {
     expect(box.offer(itemOf('load', 4))).toMatchObject({ dropped: [{ id: 0 }] });
   });
 
-  test('every record is written, removed, dropped or refused, in order and within limits; only reports are dropped', () => {
+  test('every record is written, removed, dropped or refused, in order; only reports are dropped', () => {
     const topic = fc.constantFrom<TopicName>('load', 'jobs', 'roles');
     const step = fc.oneof(
       { weight: 4, arbitrary: fc.record({ kind: fc.constant('offer' as const), topic, bytes: fc.nat(40) }) },
