@@ -15,6 +15,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   switch: () => import('./switch/switch.js'),
   costs: () => import('./costs/costs.js'),
   prediction: () => import('./costs/prediction.js'),
+  kafka: () => import('./events/kafka.js'),
   reallocate: () => import('./planner/reallocate.js'),
   jobs: () => import('./events/jobs.js'),
 };

@@ -256,7 +256,7 @@ const never = new AbortController().signal;
 class Heard {
   readonly events: StoredEvent[] = [];
 
-  /** Reads jobs from the earliest on, unless told otherwise; ends with the scope, and fails where the reading failed. */
+  /** Reads jobs from the earliest on, unless told otherwise; ends with the scope, and fails where reading failed. */
   from(log: EventLog, subscription: Partial<Subscription> & { readonly group: string }): AsyncDisposable {
     const stop = new AbortController();
     const onEvent = async (stored: StoredEvent) => void this.events.push(stored);

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cacheFolder, environment } from './config.js';
 import { freePort } from './free-port.js';
-import { findProgram, skip } from './needs.js';
+import { findProgram } from './programs.js';
 
 const version = '4.4.0';
 const installTimeoutMs = 300_000;
@@ -23,15 +23,9 @@ export interface KafkaJars {
 }
 
 /**
- * A real Kafka for a suite that cannot do without one: from the cache, or got by Maven once per machine. Where it cannot
- * be had, a test that says so is skipped, or fails when TERCET_REQUIRE names `kafka`.
+ * A Kafka to start on this machine: from the cache, or got by Maven once per machine.
+ * @returns the reason where it cannot be had
  */
-export function needsKafka(): KafkaJars | undefined {
-  const found = findKafka();
-  return typeof found === 'string' ? skip('kafka', found) : found;
-}
-
-/** The same for whoever is no suite. @returns the reason where there is none */
 export function findKafka(): KafkaJars | string {
   const java = findProgram(['java']);
   if (java === undefined) return 'needs Java 17 to run Kafka';

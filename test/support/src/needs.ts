@@ -1,9 +1,11 @@
 import { execFileSync } from 'node:child_process';
-import { accessSync, constants, existsSync, readdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 import { modelsConfig } from '@tercet/models';
-import { requiredPeers, searchPath } from './config.js';
+import { requiredPeers } from './config.js';
+import { findKafka, type KafkaJars } from './kafka-broker.js';
+import { findProgram } from './programs.js';
 
 const programs: Readonly<Record<string, readonly string[]>> = {
   chromium: ['chromium', 'chromium-browser', 'google-chrome'],
@@ -23,12 +25,6 @@ export function needs(peer: keyof typeof programs): string | undefined {
   return path ?? skip(String(peer), `needs ${String(peer)}, which is not on this machine`);
 }
 
-/** Path of the first of these programs that is on this machine. */
-export function findProgram(names: readonly string[]): string | undefined {
-  const places = (name: string) => [...searchPath, ...packageFolders(name)].map((folder) => join(folder, name));
-  return names.flatMap(places).find(isExecutable);
-}
-
 /** A Python that has these modules, as {@link needs}; `peer` is what TERCET_REQUIRE calls them. */
 export function needsPythonModules(peer: string, modules: readonly string[]): string | undefined {
   try {
@@ -45,15 +41,13 @@ export function needsModel(name: string, file: string): string | undefined {
   return existsSync(path) ? path : skip(name, `needs ${name}: tercet models pull ${name}`);
 }
 
-/** Debian keeps the programs of PostgreSQL out of the path, by version. */
-function packageFolders(program: string): string[] {
-  const versions = '/usr/lib/postgresql';
-  if (program !== 'postgres' || !existsSync(versions)) return [];
-  return readdirSync(versions).map((version) => join(versions, version, 'bin'));
+/** What a real Kafka is started from, got by Maven once per machine, as {@link needs}; the peer is `kafka`. */
+export function needsKafka(): KafkaJars | undefined {
+  const found = findKafka();
+  return typeof found === 'string' ? skip('kafka', found) : found;
 }
 
-/** Registers the test that stands for a suite without its peer: skipped, or failing where the run requires it. */
-export function skip(peer: string, reason: string): undefined {
+function skip(peer: string, reason: string): undefined {
   if (requiredPeers.has(peer)) {
     test(reason, () => {
       throw new Error(`${reason}; TERCET_REQUIRE names it`);
@@ -62,13 +56,4 @@ export function skip(peer: string, reason: string): undefined {
     test.skip(reason, () => undefined);
   }
   return undefined;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }

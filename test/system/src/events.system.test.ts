@@ -56,17 +56,17 @@ test('a request leaves its outcome and its steps in the event log of the system'
 });
 
 test('a log that is damaged is said once, and requests do not feel it', async () => {
-  await using system = await RunningSystem.start(['--encode', '0', '--prefill', '1', '--decode', '1'], {
+  await using system = await RunningSystem.start(['--encode', '1', '--prefill', '1', '--decode', '1'], {
     files: {
       'events.db': 'a diary, not a database, and long enough to tell. '.repeat(100),
     },
   });
   const refusals = () => system.log().filter(({ event }) => event === 'events.refused');
-  await until(() => refusals().length >= 3);
+  await until(() => refusals().length >= 4);
   const body = { model: 'tercet-tiny', max_tokens: 4, messages: [{ role: 'user', content: 'Hello' }] };
   expect((await system.post('/v1/chat/completions', body)).status).toBe(200);
   await sleep(2500);
-  expect(refusals().map(({ error }) => (error as { code: string }).code)).toEqual(Array(3).fill('event_log_corrupt'));
+  expect(refusals().map(({ error }) => (error as { code: string }).code)).toEqual(Array(4).fill('event_log_corrupt'));
 });
 
 interface Usage {

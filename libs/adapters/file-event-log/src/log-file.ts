@@ -171,7 +171,7 @@ export class LogFile implements Disposable {
     if (first !== undefined) this.#run('DELETE FROM records WHERE topic = ? AND "offset" <= ?', topic, Number(first));
   }
 
-  /** Member i of n has the places whose number leaves i, divided by n; another that still reads one keeps it so long. */
+  /** Member i of n has the places whose number leaves i, divided by n; one that is being read waits for its reader. */
   #divide({ id, group }: Member, topic: TopicName, busy: readonly Place[]): void {
     const ids = this.#all('SELECT id FROM members WHERE grp = ? AND topic = ? ORDER BY id', group, topic);
     const mine = ids.findIndex((row) => row.id === id);

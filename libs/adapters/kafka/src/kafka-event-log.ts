@@ -18,7 +18,7 @@ import {
   topics,
 } from '@tercet/event-log';
 import { toEventLogError } from './failure.js';
-import type { FetchedRecord, KafkaClient } from './kafka-client.js';
+import type { FetchedRecord, KafkaClient, Reading } from './kafka-client.js';
 import { type KafkaSettings, topicSpecs } from './settings.js';
 
 export interface KafkaEventLogOptions {
@@ -31,6 +31,8 @@ export interface KafkaEventLogOptions {
 }
 
 const closeMs = 5000;
+/** Before a reading that broke off begins again. */
+const readPauseMs = 1000;
 const sleep: Sleep = (ms, signal) => sleepFor(ms, undefined, { signal });
 
 /**
@@ -100,20 +102,17 @@ export class KafkaEventLog implements EventLog {
         throw error;
       }
     };
-    await this.#attempt(async () => {
-      await this.#connect();
-      const reading = {
-        group: this.#nameOf(group),
-        topics: [...names.keys()],
-        from,
-        onRecord: take,
-        onAssigned: (partitions: number) => this.#observe({ kind: 'rebalanced', group, partitions }),
-        onLag: (topic: string, records: number) =>
-          this.#observe({ kind: 'lag', topic: topicOf(topic), group, records }),
-        onFailure: (error: unknown) => this.#observe({ kind: 'failed', code: this.#errorOf(error).code }),
-      };
-      await this.#client.read(reading, either);
-    });
+    await this.#attempt(() => this.#connect());
+    const reading: Reading = {
+      group: this.#nameOf(group),
+      topics: [...names.keys()],
+      from,
+      onRecord: take,
+      onAssigned: (partitions) => this.#observe({ kind: 'rebalanced', group, partitions }),
+      onLag: (topic, records) => this.#observe({ kind: 'lag', topic: topicOf(topic), group, records }),
+      onFailure: (error) => this.#observe({ kind: 'failed', code: this.#errorOf(error).code }),
+    };
+    await this.#keepReading(reading, either);
     if (signal.aborted) return;
     failed.signal.throwIfAborted();
     this.#closed.signal.throwIfAborted();
@@ -123,6 +122,21 @@ export class KafkaEventLog implements EventLog {
     await this.#publisher.close(AbortSignal.timeout(closeMs));
     this.#closed.abort(new TercetError('event_log_unavailable', { reason: 'closed' }));
     await this.#client.close().catch(() => undefined);
+  }
+
+  /** A reading that broke off begins again where its group is, unless the broker refuses us. */
+  async #keepReading(reading: Reading, signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#client.read(reading, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        const failure = this.#errorOf(error);
+        this.#observe({ kind: 'failed', code: failure.code });
+        if (failure.code !== 'event_log_unavailable') throw failure;
+        await sleep(readPauseMs, signal).catch(() => undefined);
+      }
+    }
   }
 
   #intake(subscription: Subscription): Intake {

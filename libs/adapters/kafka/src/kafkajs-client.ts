@@ -82,13 +82,10 @@ export class KafkajsClient implements KafkaClient {
       heartbeatInterval: sessionMs.heartbeat,
       maxWaitTimeInMs: fetchWaitMs,
       allowAutoTopicCreation: false,
-      retry: { ...retry, restartOnFailure: async () => !signal.aborted },
+      retry: { ...retry, restartOnFailure: async () => false },
     });
     const crashed = Promise.withResolvers<never>();
-    consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
-      reading.onFailure(error);
-      if (!restart) crashed.reject(error);
-    });
+    consumer.on(consumer.events.CRASH, ({ payload: { error } }) => crashed.reject(error));
     const stop = new AbortController();
     try {
       await consumer.connect();
@@ -104,7 +101,7 @@ export class KafkajsClient implements KafkaClient {
     } finally {
       stop.abort();
       crashed.promise.catch(() => undefined);
-      await consumer.disconnect();
+      await consumer.disconnect().catch(reading.onFailure);
     }
   }
 

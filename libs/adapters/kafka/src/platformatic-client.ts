@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { Admin, type BaseOptions, Consumer, type Message, Producer, SASLMechanisms } from '@platformatic/kafka';
-import { toEventLogError, wordsOf } from './failure.js';
+import { wordsOf } from './failure.js';
 import {
   connectTimeoutMs,
   fetchWaitMs,
@@ -15,7 +14,6 @@ import { type KafkaSettings, type TopicSpec, tlsOptions } from './settings.js';
 
 /** Records that were fetched and not handled yet: while there are so many, no more are fetched. */
 const inHandMax = 256;
-const pauseMs = 1000;
 const mechanisms = {
   plain: SASLMechanisms.PLAIN,
   'scram-sha-256': SASLMechanisms.SCRAM_SHA_256,
@@ -25,12 +23,10 @@ const mechanisms = {
 /** Kafka through @platformatic/kafka. */
 export class PlatformaticClient implements KafkaClient {
   readonly #options: BaseOptions;
-  readonly #brokers: readonly string[];
   readonly #admin: Admin;
   readonly #producer: Producer;
 
   constructor({ brokers, tls, sasl }: KafkaSettings, clientId: string) {
-    this.#brokers = brokers;
     this.#options = {
       clientId,
       bootstrapBrokers: [...brokers],
@@ -68,25 +64,7 @@ export class PlatformaticClient implements KafkaClient {
     await this.#producer.send({ messages, acks: -1 });
   }
 
-  /** A reading that broke off begins again where the group is, unless the broker refuses us. */
   async read(reading: Reading, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        await this.#readOnce(reading, signal);
-      } catch (error) {
-        if (signal.aborted) return;
-        reading.onFailure(error);
-        if (toEventLogError(error, this.#brokers).code !== 'event_log_unavailable') throw error;
-        await sleep(pauseMs, undefined, { signal }).catch(() => undefined);
-      }
-    }
-  }
-
-  async close(): Promise<void> {
-    await Promise.all([this.#producer.close(), this.#admin.close()]);
-  }
-
-  async #readOnce(reading: Reading, signal: AbortSignal): Promise<void> {
     const { group, topics, from, onAssigned, onLag } = reading;
     const consumer = new Consumer({
       ...this.#options,
@@ -121,6 +99,10 @@ export class PlatformaticClient implements KafkaClient {
       consumer.stopLagMonitoring();
       await consumer.close(true);
     }
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([this.#producer.close(), this.#admin.close()]);
   }
 }
 
