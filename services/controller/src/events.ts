@@ -3,7 +3,10 @@ import type { EventLog } from '@tercet/event-log';
 import { FileEventLog } from '@tercet/file-event-log';
 import { systemClock } from '@tercet/telemetry';
 
-/** The log that this process hears the load from and writes its facts to, where it has one. Kafka's client is loaded where it is used. */
+/**
+ * The log that this process hears the load from and writes its facts to, where it has one. Kafka's client is loaded
+ * where it is used.
+ */
 export async function openEvents(config: EventsConfig, producer: string): Promise<EventLog | undefined> {
   const clock = systemClock;
   switch (config.kind) {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, jest, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
+import { FileEventLog } from '@tercet/file-event-log';
 import { GrpcChannel } from '@tercet/grpc';
 import { squarePicture } from './pictures.js';
 import { RunningSystem } from './running-system.js';
@@ -109,6 +110,7 @@ test('when long answers follow pictures, a pod moves from encode to decode, and 
   expect(decision).toMatchObject({ id: 1, before: { encode: 2, prefill: 1, decode: 1, serve: 0 }, target });
   const change = { podId: pod?.podId, from: ROLE_ENCODE, to: wire.Role.ROLE_DECODE, decision: 1n, reason: 'better' };
   expect(moved.roleChanges.map((seen) => seen.change)).toContainEqual(expect.objectContaining(change));
+  expect(await rolesTopic(system)).toContainEqual(expect.objectContaining({ ...change, epoch: 2n }));
 });
 
 test('a ledger that cannot be read stops the controller with the name of the file, and nothing else', async () => {
@@ -194,6 +196,22 @@ class Pool implements Disposable {
 
 function podOf({ pods }: wire.PoolStatus, podId: string): wire.PoolPod | undefined {
   return pods.find((pod) => pod.podId === podId);
+}
+
+/** Changes of roles in the event log, until there is one that a decision wanted. */
+async function rolesTopic(system: RunningSystem): Promise<wire.RoleChange[]> {
+  const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
+  await using log = new FileEventLog({ path: join(system.folder, 'events.db'), producer: 'test', clock });
+  const stop = new AbortController();
+  const changes: wire.RoleChange[] = [];
+  const onEvent = async ({ event: { body } }: { event: wire.Event }) => {
+    if (body?.$case !== 'roleChange') return;
+    changes.push(body.value);
+    if (body.value.decision > 0n) stop.abort();
+  };
+  const patience = AbortSignal.any([stop.signal, AbortSignal.timeout(10_000)]);
+  await log.subscribe({ topics: ['roles'], group: 'test', from: 'earliest', onEvent }, patience);
+  return changes;
 }
 
 function controllerPids(system: RunningSystem): number[] {

@@ -22,12 +22,14 @@ describe('what is heard of the load', () => {
     ]);
   });
 
-  test('a request that failed counts, and is replayed only when its prompt was known', () => {
+  test('a request that failed counts, unless by its client, and is replayed when its prompt was known', () => {
     const heard: Outcome[] = [];
     const outcomes = [
       { arrivalUnixMs: 5n, promptTokens: 9, cachedTokens: 4, outputTokens: 3, ttftMs: 20, tpotMs: 2, ended: 'ok' },
       { arrivalUnixMs: 6n, promptTokens: 9, ended: 'stage_failed' },
       { arrivalUnixMs: 7n, ended: 'overloaded' },
+      { arrivalUnixMs: 8n, promptTokens: 9, ended: 'cancelled' },
+      { arrivalUnixMs: 9n, ended: 'prompt_too_long' },
     ];
     const report = wire.OutcomesReport.fromPartial({ outcomes });
     hearOutcomes(report, { heardOutcome: (outcome) => void heard.push(outcome) });

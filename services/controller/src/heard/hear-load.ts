@@ -1,4 +1,4 @@
-import type { wire } from '@tercet/contracts';
+import { errorTable, isErrorCode, type wire } from '@tercet/contracts';
 import type { Controller, Outcome } from '@tercet/controller-core';
 
 /** The steps that a pod reports. */
@@ -8,7 +8,14 @@ export function hearWork({ work }: wire.LoadReport, controller: Pick<Controller,
 
 /** The requests that a gateway reports: they ended since its last report. */
 export function hearOutcomes({ outcomes }: wire.OutcomesReport, controller: Pick<Controller, 'heardOutcome'>): void {
-  for (const outcome of outcomes) controller.heardOutcome(outcomeOf(outcome));
+  for (const outcome of outcomes) if (!isClients(outcome)) controller.heardOutcome(outcomeOf(outcome));
+}
+
+/** It ended by its client: a request that is not valid, or one that nobody waits for. No split could have met it. */
+function isClients({ ended }: wire.RequestOutcome): boolean {
+  if (!isErrorCode(ended)) return false;
+  const { http } = errorTable[ended];
+  return http < 500 && http !== errorTable.overloaded.http;
 }
 
 /** As the cost model has them. */
