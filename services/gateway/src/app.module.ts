@@ -16,6 +16,7 @@ import { openModel } from './models/served-model.js';
 import { Admission } from './pipeline/admission.js';
 import { Embeddings } from './pipeline/embeddings.js';
 import { Pipeline } from './pipeline/pipeline.js';
+import { discoveryOf } from './pods/discovery.js';
 import { grpcCalls } from './pods/grpc-calls.js';
 import { type Pod, PodTable } from './pods/pod-table.js';
 import { gatewayService } from './rpc.js';
@@ -46,7 +47,7 @@ export const GRPC_SERVER = Symbol('grpc server');
       provide: PODS,
       inject: [CONFIG, LOG],
       useFactory: ({ workers, workerPollMs }: GatewayConfig, log: Log) =>
-        new PodTable({ endpoints: workers, pollMs: workerPollMs, clock: systemClock, log }),
+        new PodTable({ discovery: discoveryOf(workers), pollMs: workerPollMs, clock: systemClock, log }),
     },
     {
       provide: ADMISSION,
