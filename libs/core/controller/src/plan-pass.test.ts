@@ -93,7 +93,7 @@ describe('a pass', () => {
     loop.target = disaggregated(4, 2, 2);
     const { kind, asks } = loop.pass();
     expect(kind).toBe('move');
-    expect(asks[0]).toEqual({ podId: 'h', role: 'encode', expectedEpoch: 1n });
+    expect(asks[0]).toEqual({ podId: 'h', role: 'encode', expectedEpoch: 1n, aboveEpoch: 1n });
     expect(asks).toHaveLength(2);
     loop.settle();
     expect(loop.split).toEqual(disaggregated(4, 2, 2));
@@ -116,7 +116,10 @@ describe('a pass', () => {
     const loop = new Loop(eight(), { policy });
     loop.pass();
     loop.pods.restart('c');
-    expect(loop.pass()).toMatchObject({ kind: 'assign', asks: [{ podId: 'c', role: 'prefill', expectedEpoch: 0n }] });
+    expect(loop.pass()).toMatchObject({
+      kind: 'assign',
+      asks: [{ podId: 'c', role: 'prefill', expectedEpoch: 0n, aboveEpoch: 1n }],
+    });
     loop.settle();
     expect(loop.split).toEqual(disaggregated(2, 2, 4));
   });
@@ -142,7 +145,7 @@ describe('a pass', () => {
   test('a role that somebody else changed in a later epoch is theirs to change', () => {
     const loop = new Loop(eight(), { policy: 'manual' });
     loop.pass();
-    loop.pods.ask({ podId: 'h', role: 'prefill', expectedEpoch: 1n });
+    loop.pods.ask({ podId: 'h', role: 'prefill', expectedEpoch: 1n, aboveEpoch: 1n });
     loop.pods.step();
     loop.pods.step();
     expect(loop.pass().findings).toEqual([{ kind: 'changed by others', podId: 'h' }]);
