@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
+  AppsV1Api,
   CoordinationV1Api,
   CoreV1Api,
   CustomObjectsApi,
@@ -25,6 +26,7 @@ const backOffMs = { first: 100, most: 2000 };
 export class KubernetesApi {
   readonly namespace: string;
   readonly config: KubeConfig;
+  readonly apps: AppsV1Api;
   readonly core: CoreV1Api;
   readonly coordination: CoordinationV1Api;
   readonly custom: CustomObjectsApi;
@@ -47,6 +49,7 @@ export class KubernetesApi {
     });
     this.config = config;
     this.namespace = namespace;
+    this.apps = new AppsV1Api(configuration);
     this.core = new CoreV1Api(configuration);
     this.coordination = new CoordinationV1Api(configuration);
     this.custom = new CustomObjectsApi(configuration);

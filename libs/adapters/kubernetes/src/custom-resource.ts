@@ -1,4 +1,4 @@
-import { dumpYaml } from '@kubernetes/client-node';
+import { dump } from 'js-yaml';
 import { z } from 'zod';
 import {
   PoolSpecSchema,
@@ -57,8 +57,8 @@ export function servingPoolDefinition() {
 
 /** As `kubectl apply` and Helm read it. */
 export function servingPoolYaml(): string {
-  const head = '# Made from libs/adapters/kubernetes/src/serving-pool.ts; a test says how to make it again.\n';
-  return head + dumpYaml(servingPoolDefinition(), { noRefs: true, lineWidth: 120 });
+  const head = '# Made from libs/adapters/kubernetes/src/serving-pool.ts by write-definition.ts.\n';
+  return head + dump(servingPoolDefinition(), { noRefs: true, lineWidth: 120 });
 }
 
 const columns = [

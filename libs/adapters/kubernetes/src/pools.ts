@@ -1,7 +1,6 @@
 import { PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
 import { TercetError } from '@tercet/contracts';
 import type { KubernetesApi } from './api.js';
-import { statusOf } from './errors.js';
 import {
   PoolSpecSchema,
   PoolStatusSchema,
@@ -23,6 +22,8 @@ export interface Pools {
   readonly pools: readonly ServingPool[];
   readonly unreadable: readonly UnreadablePool[];
 }
+
+export type StatusChange = { readonly [Field in keyof ServingPoolStatus]?: ServingPoolStatus[Field] | undefined };
 
 const writesMax = 5;
 
@@ -49,28 +50,30 @@ export class ServingPools {
     };
   }
 
-  /** `undefined` when there is none of this name. @throws cluster_unavailable, cluster_refused, config_invalid */
-  async read(name: string, signal: AbortSignal): Promise<ServingPool | undefined> {
+  /** @throws cluster_unavailable, cluster_refused when there is none of this name, config_invalid */
+  async read(name: string, signal: AbortSignal): Promise<ServingPool> {
     const pool = readPool(await this.#get(name, signal));
     if ('problem' in pool) throw new TercetError('config_invalid', { pool: name, problem: pool.problem });
     return pool;
   }
 
   /**
-   * Writes fields of the status, as the leader of a term. Two leaders never mix: a write is tried on what was read, and
+   * Writes fields of the status, as the leader of a term; one that is `undefined` goes. Two leaders never mix: a write is tried on what was read, and
    * what a later term wrote stays.
    * @throws leadership_lost, cluster_unavailable, cluster_refused, cluster_conflict
    */
   async writeStatus(
     name: string,
-    change: Partial<ServingPoolStatus>,
+    change: StatusChange,
     { term, signal }: { readonly term: number; readonly signal: AbortSignal },
   ): Promise<void> {
     for (let tries = 1; ; tries++) {
       const { metadata, status } = (await this.#get(name, signal)) as StoredPool;
       const { term: written = 0 } = status ?? {};
       if (written > term) throw new TercetError('leadership_lost', { pool: name, term, written });
-      const body = { metadata: { resourceVersion: metadata.resourceVersion }, status: { ...change, term } };
+      const fields = Object.entries(change).map(([field, value]) => [field, value === undefined ? null : value]);
+      const { resourceVersion } = metadata;
+      const body = { metadata: { resourceVersion }, status: { ...Object.fromEntries(fields), term } };
       try {
         await this.#api.call({ pool: name }, () => this.#patchStatus(name, body), signal);
         return;
@@ -121,9 +124,4 @@ function readPool(stored: unknown): ServingPool | UnreadablePool {
 
 function toText({ path, message }: { readonly path: readonly PropertyKey[]; readonly message: string }): string {
   return `${path.map(String).join('.')}: ${message}`;
-}
-
-/** True for the answer that there is no such object. */
-export function isMissing(error: unknown): boolean {
-  return statusOf(error instanceof TercetError ? error.cause : error) === 404;
 }

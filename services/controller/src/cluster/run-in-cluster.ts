@@ -1,0 +1,31 @@
+import { untilStopped } from '@tercet/config';
+import { GrpcServer } from '@tercet/grpc';
+import { KubernetesApi, LeaderElection } from '@tercet/kubernetes';
+import { openLog, systemClock } from '@tercet/telemetry';
+import type { ClusterConfig } from './config.js';
+import { PoolFleet } from './pool-fleet.js';
+
+/** The life of a controller in a cluster: it stands by, leads while it holds the lease, and gives it up when it ends. */
+export async function runInCluster(config: ClusterConfig): Promise<void> {
+  const { namespace, kubeconfig, identity, leaseName, leaseMs, grpcEndpoint } = config;
+  const log = openLog({ service: 'controller', identity, pid: process.pid });
+  const api = KubernetesApi.open({ namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) });
+  const fleet = new PoolFleet(api, config, log);
+  const election = new LeaderElection({
+    api,
+    name: leaseName,
+    identity,
+    durationMs: leaseMs,
+    clock: systemClock,
+    onFailure: (error) => log.error('lease.not_held', { error }),
+  });
+  // Nothing is served here: that it listens says that it lives.
+  await using _server = await GrpcServer.open(grpcEndpoint, []);
+  const stop = new AbortController();
+  const leading = election.run((term, signal) => fleet.lead(term, signal), stop.signal);
+  log.info('controller.ready', { config });
+  log.info('controller.stopping', { reason: await untilStopped() });
+  stop.abort();
+  await leading;
+  log.info('controller.stopped');
+}
