@@ -20,6 +20,11 @@ export class ClusterPods implements Pods {
   readonly #options: ClusterPodsOptions;
   #owns: (podName: string) => boolean = () => true;
   #latest: readonly PodState[] = [];
+  /** Switches that run, and how many had ended when a pod was seen: what was seen before counts for no label. */
+  readonly #switching = new Set<string>();
+  readonly #switchedAt = new Map<string, number>();
+  #switched = 0;
+  #seenAt = 0;
 
   constructor(options: ClusterPodsOptions) {
     this.#options = options;
@@ -53,6 +58,7 @@ export class ClusterPods implements Pods {
   async states(signal: AbortSignal): Promise<PodState[]> {
     const { workers, port } = this.#options;
     const pods = this.#owned();
+    const seenAt = this.#switched;
     workers.follow(pods.flatMap(({ address }) => (address === undefined ? [] : [`${address}:${port}`])));
     const states = await workers.states(signal);
     this.#latest = states.flatMap((state) => {
@@ -61,6 +67,10 @@ export class ClusterPods implements Pods {
       if (pod === undefined) return [];
       return [pod.isLeaving ? { ...state, phase: 'stopping' as const } : state];
     });
+    this.#seenAt = seenAt;
+    for (const podId of this.#switchedAt.keys()) {
+      if (!pods.some(({ name }) => name === podId)) this.#switchedAt.delete(podId);
+    }
     return [...this.#latest];
   }
 
@@ -68,9 +78,15 @@ export class ClusterPods implements Pods {
   async setRole(ask: Ask & { readonly drainTimeoutMs: number }, signal: AbortSignal): Promise<void> {
     const { workers, pods } = this.#options;
     if (!this.#owned().some(({ name }) => name === ask.podId)) throw new TercetError('no_pod', { podId: ask.podId });
-    await workers.setRole(ask, signal);
-    const pod = this.#owned().find(({ name }) => name === ask.podId);
-    if (pod !== undefined) await pods.relabel(pod, ask.role, signal);
+    this.#switching.add(ask.podId);
+    try {
+      await workers.setRole(ask, signal);
+      const pod = this.#owned().find(({ name }) => name === ask.podId);
+      if (pod !== undefined) await pods.relabel(pod, ask.role, signal);
+    } finally {
+      this.#switching.delete(ask.podId);
+      this.#switchedAt.set(ask.podId, ++this.#switched);
+    }
   }
 
   /** Puts the labels right that differ from what the processes said. What fails is tried again the next time. */
@@ -78,6 +94,7 @@ export class ClusterPods implements Pods {
     const { pods, log } = this.#options;
     for (const { podId, role, phase, refusesCalls } of this.#latest) {
       if (phase !== 'ready' && phase !== 'unassigned') continue;
+      if (this.#switching.has(podId) || (this.#switchedAt.get(podId) ?? 0) > this.#seenAt) continue;
       const pod = this.#owned().find(({ name }) => name === podId);
       const serves = phase === 'ready' && refusesCalls !== true ? role : undefined;
       if (pod === undefined || pod.isLeaving || pod.role === serves) continue;
