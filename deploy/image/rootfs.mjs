@@ -78,9 +78,9 @@ function copyPackage(link, folder, copied) {
   });
   const { dependencies, optionalDependencies, peerDependencies } = manifest;
   for (const name of Object.keys({ ...dependencies, ...optionalDependencies, ...peerDependencies })) {
-    if (name.startsWith('@types/')) continue;
+    if (isForOthers(name)) continue;
     const dependency = findDependency(real, name);
-    if (dependency === undefined || isOfOtherPlatform(dependency)) continue;
+    if (dependency === undefined) continue;
     copyPackage(dependency, folder, copied);
     linkAlike(dependency, folder);
   }
@@ -102,9 +102,11 @@ function findDependency(from, name) {
   }
 }
 
-function isOfOtherPlatform(folder) {
-  const { os, cpu } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  return !(os?.includes(process.platform) ?? true) || !(cpu?.includes(process.arch) ?? true);
+/** Types, parts for the runtime Bare, and native parts for other platforms. */
+function isForOthers(name) {
+  if (/^(@types\/|bare-)/.test(name)) return true;
+  const [platform] = name.match(/(linux|mac|darwin|win32|win)-(x64|arm64)/) ?? [];
+  return platform !== undefined && platform !== `${process.platform}-${process.arch}`;
 }
 
 function linkAlike(link, folder) {
