@@ -21,6 +21,13 @@ export async function listPods() {
   return (await response.json()).pods;
 }
 
+/** How the pools stand, as their controllers say; none where nobody moves pods. */
+export async function listPools() {
+  const response = await fetch('/tercet/cluster');
+  if (!response.ok) throw await errorOf(response);
+  return (await response.json()).pools;
+}
+
 /** Chunks of a streamed answer, parsed; ends when the server says so, throws ApiError for an error event. */
 export async function* streamChat(body, signal) {
   const response = await fetch('/v1/chat/completions', {

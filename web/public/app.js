@@ -12,7 +12,7 @@ const announce = (text) => {
 };
 const composer = new Composer({ list: $('images'), announce });
 const conversation = new Conversation({ list: $('turns'), scroller: $('chat') });
-const pods = new PodsPanel({ panel: $('pods'), rows: $('pod-rows'), note: $('pods-note') });
+const pods = new PodsPanel({ panel: $('pods'), pools: $('pools'), rows: $('pod-rows'), note: $('pods-note') });
 let running;
 
 $('composer').addEventListener('submit', (event) => {

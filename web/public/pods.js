@@ -1,18 +1,21 @@
-// The live view of stage processes.
-import { listPods } from './api.js';
+// The live view of the cluster: its pools, and every stage process.
+import { listPods, listPools } from './api.js';
+import { poolElement } from './cluster.js';
 
 const everyMs = 1000;
 const colors = { encode: 'var(--encode)', prefill: 'var(--prefill)', decode: 'var(--decode)', none: 'var(--queue)' };
 
-/** Shows pods while the panel is open; asks nobody while it is closed. */
+/** Shows pools and pods while the panel is open; asks nobody while it is closed. */
 export class PodsPanel {
   #panel;
+  #pools;
   #rows;
   #note;
   #timer;
 
-  constructor({ panel, rows, note }) {
+  constructor({ panel, pools, rows, note }) {
     this.#panel = panel;
+    this.#pools = pools;
     this.#rows = rows;
     this.#note = note;
   }
@@ -26,7 +29,8 @@ export class PodsPanel {
 
   async #update() {
     try {
-      const pods = await listPods();
+      const [pools, pods] = await Promise.all([listPools(), listPods()]);
+      this.#pools.replaceChildren(...pools.map(poolElement));
       this.#rows.replaceChildren(...pods.map(rowOf));
       this.#note.textContent = pods.length === 0 ? 'No pod answers.' : '';
     } catch {

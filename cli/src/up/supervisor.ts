@@ -25,9 +25,9 @@ const stopTimeoutMs = { gateway: 35_000, controller: 12_000, stage: 12_000 };
 const readyTimeoutMs = 120_000;
 
 /**
- * A whole system on this machine: the device arbiter here, every stage, the controllers and the gateway as processes that are
- * watched and started again. Stops in order, so that no request is lost: the gateway first, which finishes what it
- * answers, then the controllers and the stages. A controller that cannot run is told of, and changes nothing else.
+ * A whole system on this machine: the device arbiter here; every stage, the controllers and the gateway as processes
+ * that are watched and started again. Stops in order, so that no request is lost: the gateway first, which finishes
+ * what it answers, then the controllers and the stages. A controller that cannot run is told of, and stops nothing else.
  */
 export class Supervisor implements AsyncDisposable {
   readonly url: string;

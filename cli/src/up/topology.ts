@@ -87,6 +87,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fo
       HTTP: { host: options.host, port: options.port },
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
+      CONTROLLERS: controllers.map(({ endpoint }) => endpoint),
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       REQUESTS: { runningMax: options.requests },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },

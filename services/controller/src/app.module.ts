@@ -1,10 +1,11 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { Controller, type PoolSpec } from '@tercet/controller-core';
+import { Controller, type Pass, type PoolSpec } from '@tercet/controller-core';
 import { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
 import { believedShape } from './believed-shape.js';
 import type { ControllerConfig } from './config.js';
 import { LedgerFile } from './ledger/ledger-file.js';
+import { PassReporter } from './pass-reporter.js';
 import { WorkerPods } from './pods/worker-pods.js';
 import { Reconciler } from './reconcile.js';
 import { controllerService } from './rpc.js';
@@ -14,6 +15,7 @@ export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
 export const PODS = Symbol('pods');
 export const CONTROLLER = Symbol('controller');
+export const REPORTER = Symbol('reporter');
 export const RECONCILER = Symbol('reconciler');
 export const SERVER = Symbol('server');
 
@@ -47,20 +49,30 @@ export const SERVER = Symbol('server');
         }),
     },
     {
+      provide: REPORTER,
+      inject: [PODS, LOG],
+      useFactory: (pods: WorkerPods, log: Log) => new PassReporter({ pods, log, publish: () => undefined }),
+    },
+    {
       provide: RECONCILER,
-      inject: [CONFIG, CONTROLLER, PODS, LOG],
-      useFactory: ({ passMs }: ControllerConfig, controller: Controller, pods: WorkerPods, log: Log) =>
-        new Reconciler({ controller, pods, passMs, clock: systemClock, log, onPass: () => undefined }),
+      inject: [CONFIG, CONTROLLER, PODS, REPORTER, LOG],
+      useFactory: ({ passMs }: ControllerConfig, ...parts: [Controller, WorkerPods, PassReporter, Log]) => {
+        const [controller, pods, reporter, log] = parts;
+        const onPass = (pass: Pass) => reporter.report(pass);
+        return new Reconciler({ controller, pods, passMs, clock: systemClock, log, onPass });
+      },
     },
     {
       provide: SERVER,
-      inject: [CONFIG, CONTROLLER, PODS, RECONCILER],
-      useFactory: (config: ControllerConfig, ...parts: [Controller, WorkerPods, Reconciler]) => {
-        const [controller, pods, reconciler] = parts;
+      inject: [CONFIG, CONTROLLER, PODS, RECONCILER, REPORTER],
+      useFactory: (config: ControllerConfig, ...parts: [Controller, WorkerPods, Reconciler, PassReporter]) => {
+        const [controller, pods, reconciler, reporter] = parts;
         const { model, grpcEndpoint } = config;
-        const spec = specOf(config);
-        const status = () => poolStatus({ model, spec, controller, pods, last: reconciler.last });
-        return GrpcServer.open(grpcEndpoint, [controllerService({ controller, status })]);
+        const known = { model, spec: specOf(config), controller, pods };
+        const status = () => poolStatus({ ...known, last: reconciler.last, findings: reporter.counts });
+        return GrpcServer.open(grpcEndpoint, [
+          controllerService({ controller, pass: () => reconciler.pass(), status }),
+        ]);
       },
     },
   ],

@@ -53,15 +53,8 @@ export class Reconciler {
     await Promise.race([settled, promise]);
   }
 
-  async #run(): Promise<void> {
-    const { signal } = this.#stop;
-    while (!signal.aborted) {
-      await this.#pass();
-      await this.#untilDue(signal);
-    }
-  }
-
-  async #pass(): Promise<void> {
+  /** Makes one, at once. */
+  async pass(): Promise<void> {
     const { controller, clock, log, onPass } = this.#options;
     const startMs = clock.nowMs();
     const report = () => ({ unixMs: clock.unixMs(), tookMs: clock.nowMs() - startMs });
@@ -74,6 +67,14 @@ export class Reconciler {
       // One line for a trouble that lasts.
       if (this.#last?.kind !== 'failed') log.error('controller.pass_failed', { error });
       this.#last = { kind: 'failed', error, ...report() };
+    }
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stop;
+    while (!signal.aborted) {
+      await this.pass();
+      await this.#untilDue(signal);
     }
   }
 

@@ -12,6 +12,7 @@ export interface PoolParts {
   readonly controller: Pick<Controller, 'ledger' | 'lately'>;
   readonly pods: Pick<WorkerPods, 'statuses' | 'refusing'>;
   readonly last: PassReport | undefined;
+  readonly findings: readonly wire.FindingCount[];
 }
 
 /** Decisions that the status tells of; the ledger has more. */
@@ -20,7 +21,7 @@ const decisionsShown = 20;
 const recentMs = 60_000;
 
 /** How a pool stands: what it shall be, what its pods say, what was decided and why. */
-export function poolStatus({ model, spec, controller, pods, last }: PoolParts): wire.PoolStatus {
+export function poolStatus({ model, spec, controller, pods, last, findings }: PoolParts): wire.PoolStatus {
   const { ledger } = controller;
   const { policy, slo, least, most } = spec;
   const pass = last?.kind === 'made' ? last.pass : undefined;
@@ -49,6 +50,7 @@ export function poolStatus({ model, spec, controller, pods, last }: PoolParts): 
     recent: { spanMs: recentMs, ...controller.lately(recentMs) },
     lastPass: last === undefined ? undefined : passToWire(last),
     distrustedPodIds: pods.refusing,
+    findings: [...findings],
   };
 }
 

@@ -42,6 +42,11 @@ until_true() { # WHAT COMMAND…
 until_true 'the API server' "$BIN/kubectl" get --raw /readyz
 for i in $(seq "$NODES"); do until_true "node$i" "$BIN/kubectl" get node "node$i"; done
 "$BIN/kubectl" wait --for=condition=Ready node --all --timeout=120s >/dev/null
+for i in $(seq "$NODES"); do # devices that nobody has: enough for the scheduler and for quotas
+  "$BIN/kubectl" patch node "node$i" --subresource=status --type=json >/dev/null \
+    -p "[{\"op\":\"add\",\"path\":\"/status/capacity/nvidia.com~1gpu\",\"value\":\"${GPUS:-4}\"}]"
+done
+"$BIN/kubectl" apply -f "$KIT/../../../helm/tercet/crds/servingpools.yaml" >/dev/null
 sed "s/\$DNS/$DNS/" "$KIT/dns.yaml" | "$BIN/kubectl" apply -f - >/dev/null
 "$BIN/kubectl" -n kube-system rollout status deploy/coredns --timeout=90s >/dev/null
 echo "KUBECONFIG=$KUBECONFIG"

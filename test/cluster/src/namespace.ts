@@ -54,6 +54,11 @@ export class Namespace implements AsyncDisposable {
     this.#kubectl(['scale', `servingpool/${name}`, `--replicas=${pods}`]);
   }
 
+  /** Puts a role label on a pod, as somebody might by hand. */
+  label(pod: string, role: string): void {
+    this.#kubectl(['label', '--overwrite', `pod/${pod}`, `${roleLabel}=${role}`]);
+  }
+
   /** What `kubectl get` prints. */
   table(...args: string[]): string {
     return this.#kubectl(['get', ...args]);
@@ -105,7 +110,12 @@ export class Namespace implements AsyncDisposable {
   /** Asks the gateway of this namespace; its pod is reached from this machine. */
   async chat(body: object): Promise<Response> {
     const [gateway] = await this.pods('app=gateway');
-    return fetch(`http://${gateway?.status?.podIP}:${ports.http}/v1/chat/completions`, {
+    return this.chatAt(gateway?.status?.podIP ?? '', body);
+  }
+
+  /** The same, without asking the cluster where the gateway is. */
+  async chatAt(address: string, body: object): Promise<Response> {
+    return fetch(`http://${address}:${ports.http}/v1/chat/completions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ model: 'tercet-tiny', temperature: 0, ...body }),

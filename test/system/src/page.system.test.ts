@@ -72,8 +72,11 @@ function describePage(executable: string): void {
       await page.getByRole('textbox', { name: 'Question' }).fill('What colour is the square?');
       await page.keyboard.press('Enter');
       await page.locator('.timeline').waitFor();
-      await page.getByRole('button', { name: 'Pods' }).click();
+      await page.getByRole('button', { name: 'Cluster' }).click();
       await page.getByRole('cell', { name: 'prefill-0' }).waitFor();
+      const pool = page.getByRole('region', { name: 'Pool tercet-tiny' });
+      await pool.waitFor();
+      expect(await pool.getByRole('region', { name: 'decode, 1 pods' }).textContent()).toContain('decode-0');
       await page.screenshot({ path: join(shots, 'dark.png') });
       await page.close();
     });
