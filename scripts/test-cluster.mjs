@@ -1,5 +1,5 @@
-// `npm run test:cluster`: starts a real Kubernetes on this machine (test/cluster/kit), runs test/cluster/src/*.cluster.ts
-// in it and removes it again, whatever happened. Where something is absent, it says what and skips; with
+// `npm run test:cluster`: starts a real Kubernetes on this machine (test/cluster/kit), runs the tests of
+// test/cluster/src/*.cluster.ts in it and removes it again, whatever happened. Where something is absent, it says what and skips; with
 // TERCET_REQUIRE=kubernetes that is a failure. Options: --build makes the programs of the cluster first (once, about
 // 20 CPU-minutes), --keep leaves the cluster running. Other arguments go to Jest.
 // The last line is `N passed, N failed, N skipped`.
@@ -14,7 +14,8 @@ const kit = join(root, 'test/cluster/kit');
 const cache = join(process.env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'tercet/cluster');
 const nodes = 3;
 const commands = 'containerd runc ctr iptables nft conntrack ipset ethtool ip pgrep unshare openssl cc ldd strip tar';
-const packages = 'containerd runc containernetworking-plugins iptables nftables conntrack ipset ethtool kmod iproute2 procps';
+const packages =
+  'containerd runc containernetworking-plugins iptables nftables conntrack ipset ethtool kmod iproute2 procps';
 
 const args = process.argv.slice(2);
 const has = (option) => args.includes(option);
@@ -46,7 +47,8 @@ let outcome = { failed: 1 };
 try {
   if (run(join(kit, 'up.sh'), [String(nodes)], env) === 0) outcome = runTests();
 } finally {
-  if (has('--keep')) console.error(`KUBECONFIG=${join(state, 'pki/admin.kubeconfig')}; end it: CLUSTER=${number} ${kit}/down.sh`);
+  if (has('--keep'))
+    console.error(`KUBECONFIG=${join(state, 'pki/admin.kubeconfig')}; end it: CLUSTER=${number} ${kit}/down.sh`);
   else down();
 }
 finish(outcome);

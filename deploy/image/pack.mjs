@@ -33,7 +33,10 @@ export async function packImage({ name, folder, file, run }) {
       config: { mediaType: `${media}.config.v1+json`, ...config },
       layers: [{ mediaType: `${media}.layer.v1.tar`, ...layer }],
     });
-    const annotations = { 'io.containerd.image.name': name, 'org.opencontainers.image.ref.name': name.split(':').at(-1) };
+    const annotations = {
+      'io.containerd.image.name': name,
+      'org.opencontainers.image.ref.name': name.split(':').at(-1),
+    };
     const manifests = [{ mediaType: `${media}.manifest.v1+json`, ...manifest, annotations }];
     writeFileSync(join(scratch, 'oci-layout'), JSON.stringify({ imageLayoutVersion: '1.0.0' }));
     writeFileSync(join(scratch, 'index.json'), JSON.stringify({ schemaVersion: 2, manifests }));

@@ -3,4 +3,9 @@ import shared from '../../jest.config.mjs';
 
 const [{ displayName: _, testMatch: __, ...project }] = shared.projects;
 
-export default { ...project, rootDir: '../..', testMatch: ['<rootDir>/test/cluster/src/*.cluster.ts'], testTimeout: 180_000 };
+export default {
+  ...project,
+  rootDir: '../..',
+  testMatch: ['<rootDir>/test/cluster/src/*.cluster.ts'],
+  testTimeout: 180_000,
+};

@@ -22,7 +22,12 @@ export interface PoolOptions {
   readonly spec?: Readonly<Record<string, unknown>>;
 }
 
-const podSecurity = { runAsNonRoot: true, runAsUser: 65532, fsGroup: 65532, seccompProfile: { type: 'RuntimeDefault' } };
+const podSecurity = {
+  runAsNonRoot: true,
+  runAsUser: 65532,
+  fsGroup: 65532,
+  seccompProfile: { type: 'RuntimeDefault' },
+};
 const containerSecurity = {
   allowPrivilegeEscalation: false,
   readOnlyRootFilesystem: true,
@@ -183,7 +188,10 @@ function configMap(name: string, program: string, config: unknown): Manifest {
   return { apiVersion: 'v1', kind: 'ConfigMap', metadata: { name }, data };
 }
 
-function service(name: string, more: { selector: Record<string, string>; publishNotReadyAddresses?: boolean }): Manifest {
+function service(
+  name: string,
+  more: { selector: Record<string, string>; publishNotReadyAddresses?: boolean },
+): Manifest {
   const spec = { clusterIP: 'None', ports: [{ name: 'grpc', port: ports.grpc }], ...more };
   return { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec };
 }

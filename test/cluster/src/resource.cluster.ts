@@ -50,7 +50,10 @@ test.each([
 test('of two pools that claim the same pods, the older has them and the younger says whose they are', async () => {
   const selector = { 'tercet.dev/pool': 'plain' };
   space.apply([...poolManifests({ name: 'plain', pods: 3 }), ...controllerManifests('resource', 1)]);
-  await eventually(() => space.condition('plain', 'Ready'), (says) => says.startsWith('True'));
+  await eventually(
+    () => space.condition('plain', 'Ready'),
+    (says) => says.startsWith('True'),
+  );
   space.apply([poolResource({ name: 'second', pods: 3, spec: { selector } })]);
   await eventually(
     () => space.condition('second', 'Degraded'),

@@ -8,7 +8,7 @@ import {
   KubeConfig,
   ServerConfiguration,
 } from '@kubernetes/client-node';
-import { type ErrorDetails, TercetError } from '@tercet/contracts';
+import { type ErrorDetails, TercetError, toTercetError } from '@tercet/contracts';
 import { isPassing, toClusterError } from './errors.js';
 
 export interface KubernetesOptions {
@@ -69,16 +69,16 @@ export class KubernetesApi {
 
   /**
    * A call that may be made again: what it asks for is the same the second time.
-   * @throws cluster_unavailable, cluster_refused, cluster_conflict, and the reason of the signal
+   * @throws cluster_unavailable, cluster_refused, cluster_conflict, shutting_down or what the signal says
    */
   async call<T>(details: ErrorDetails, work: () => Promise<T>, signal: AbortSignal): Promise<T> {
     for (let tries = 1; ; tries++) {
-      signal.throwIfAborted();
+      if (signal.aborted) throw toTercetError(signal.reason, 'shutting_down');
       try {
         return await work();
       } catch (error) {
         if (!isPassing(error) || tries === triesMax) throw toClusterError(error, details);
-        await sleep(pauseMs(tries), undefined, { signal }).catch(() => signal.throwIfAborted());
+        await sleep(pauseMs(tries), undefined, { signal }).catch(() => undefined);
       }
     }
   }

@@ -1,13 +1,6 @@
 import { dump } from 'js-yaml';
 import { z } from 'zod';
-import {
-  PoolSpecSchema,
-  PoolStatusSchema,
-  poolGroup,
-  poolPlural,
-  poolRules,
-  poolVersion,
-} from './serving-pool.js';
+import { PoolSpecSchema, PoolStatusSchema, poolGroup, poolPlural, poolRules, poolVersion } from './serving-pool.js';
 
 type Schema = { [key: string]: unknown };
 
@@ -80,7 +73,8 @@ function structural(schema: z.ZodType): Schema {
   return simplified(z.toJSONSchema(schema, { io: 'input', target: 'openapi-3.0', unrepresentable: 'any' }) as Schema);
 }
 
-const isRecord = (value: unknown): value is Schema => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Schema =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
 
 function simplified(schema: Schema): Schema {
   const { $schema: _, additionalProperties, propertyNames: __, properties, items, ...rest } = schema;

@@ -48,22 +48,26 @@ export class LeaderElection {
     term: number,
     { lead, signal }: { lead: (term: number, signal: AbortSignal) => Promise<void>; signal: AbortSignal },
   ): Promise<void> {
-    const { clock, durationMs } = this.#options;
+    const { clock, durationMs, identity, name } = this.#options;
     const lost = new AbortController();
-    const led = lead(term, AbortSignal.any([signal, lost.signal]));
-    const ended = led.then(
-      () => true,
-      () => true,
-    );
-    let heldMs = clock.nowMs();
-    while (!signal.aborted && clock.nowMs() - heldMs < durationMs * holdShare) {
-      if ((await Promise.race([ended, this.#pause(signal)])) === true) break;
+    const lose = () => lost.abort(new TercetError('leadership_lost', { lease: name, term }));
+    const over = AbortSignal.any([signal, lost.signal]);
+    const holdMs = durationMs * holdShare;
+    // Not the answer of a try ends it, but its time: a server that hangs answers too late.
+    let timer = setTimeout(lose, holdMs);
+    const led = lead(term, over).finally(lose);
+    led.catch(() => undefined);
+    while (!over.aborted) {
+      await this.#pause(over);
+      if (over.aborted) break;
       const beganMs = clock.nowMs();
-      const now = await this.#try();
-      if (now === term) heldMs = beganMs;
-      else if (this.#sighting?.record.holder !== this.#options.identity) break;
+      const held = (await this.#try()) === term;
+      if (this.#sighting?.record.holder !== identity) lose();
+      if (!held) continue;
+      clearTimeout(timer);
+      timer = setTimeout(lose, Math.max(0, beganMs + holdMs - clock.nowMs()));
     }
-    lost.abort(new TercetError('leadership_lost', { lease: this.#options.name, term }));
+    clearTimeout(timer);
     try {
       await led;
     } finally {
@@ -79,7 +83,8 @@ export class LeaderElection {
       this.#sighting = stored && sighted(this.#sighting, recordOf(stored), clock.nowMs());
       const step = leaseStep(identity, this.#sighting, clock.nowMs());
       if (step.kind === 'wait') return undefined;
-      const term = step.kind === 'create' ? 1 : step.term;
+      // A lease that was removed and made again goes on above its terms: they grow more slowly than time.
+      const term = step.kind === 'create' ? Math.floor(clock.unixMs() / 1000) : step.term;
       const written = await this.#write(stored, { holder: identity, term, isNew: step.kind !== 'renew' });
       this.#sighting = { record: recordOf(written), firstSeenMs: clock.nowMs() };
       return term;

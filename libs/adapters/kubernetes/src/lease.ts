@@ -3,7 +3,7 @@ export interface LeaseRecord {
   /** Empty when its holder gave it up. */
   readonly holder: string;
   readonly durationMs: number;
-  /** How often the holder changed. */
+  /** Grows with every holder. */
   readonly term: number;
   /** Changes with every write; nothing else is known of it. */
   readonly version: string;
@@ -27,8 +27,8 @@ export function sighted(before: LeaseSighting | undefined, record: LeaseRecord, 
 }
 
 /**
- * What a candidate does about a lease. Nobody compares the times in it with a clock of its own, since clocks of machines
- * differ: a holder is gone when its record stood unchanged for the whole duration by the candidate's own clock.
+ * What a candidate does about a lease. Nobody compares the times in it with a clock of its own, since the clocks of
+ * machines differ: a holder is gone when its record stood unchanged for the whole duration by the candidate's clock.
  */
 export function leaseStep(me: string, sighting: LeaseSighting | undefined, nowMs: number): LeaseStep {
   if (sighting === undefined) return { kind: 'create' };

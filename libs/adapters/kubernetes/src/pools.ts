@@ -58,8 +58,8 @@ export class ServingPools {
   }
 
   /**
-   * Writes fields of the status, as the leader of a term; one that is `undefined` goes. Two leaders never mix: a write is tried on what was read, and
-   * what a later term wrote stays.
+   * Writes fields of the status, as the leader of a term; one that is `undefined` goes. Two leaders never mix: a write
+   * is tried on what was read, and what a later term wrote stays.
    * @throws leadership_lost, cluster_unavailable, cluster_refused, cluster_conflict
    */
   async writeStatus(

@@ -11,7 +11,7 @@ export interface Claims {
   readonly contested: readonly { readonly pod: string; readonly owner: string }[];
 }
 
-/** Who owns which pod: the oldest pool that matches it, of equally old ones the first by name. One pod has one owner. */
+/** Who owns which pod: the oldest pool that matches it, of equally old ones the first by name. */
 export function claimsOf(claimants: readonly Claimant[]): ReadonlyMap<string, Claims> {
   const owners = new Map<string, string>();
   const claims = new Map<string, Claims>();

@@ -13,7 +13,7 @@ export interface ClusterPodsOptions {
 }
 
 /**
- * Pods of a pool in a cluster: the cluster says which there are, their processes what they do, and the label says to the
+ * Pods of a pool in a cluster: the cluster says which there are, their processes what they do, and the label tells the
  * Services of the stages what the process said. A label is put right whenever it differs, whoever changed it.
  */
 export class ClusterPods implements Pods {

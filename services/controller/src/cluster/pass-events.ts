@@ -34,7 +34,9 @@ function learnt({ findings }: Pass): PoolEvent[] {
       case 'moved':
         return [{ type: 'Normal', reason: 'PodMoved', message: `${finding.move.podId} serves ${finding.move.to}` }];
       case 'undone':
-        return [{ type: 'Normal', reason: 'MoveUndone', message: `${finding.move.podId} never left ${finding.move.from}` }];
+        return [
+          { type: 'Normal', reason: 'MoveUndone', message: `${finding.move.podId} never left ${finding.move.from}` },
+        ];
       case 'lost':
         return [{ type: 'Warning', reason: 'MoveLost', message: `${finding.move.podId} is gone or has another role` }];
       case 'changed by others':

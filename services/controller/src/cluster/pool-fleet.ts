@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toTercetError } from '@tercet/contracts';
-import { KubernetesApi, PoolWorkloads, type ServingPool, ServingPools, type UnreadablePool } from '@tercet/kubernetes';
+import {
+  type KubernetesApi,
+  PoolWorkloads,
+  type ServingPool,
+  ServingPools,
+  type UnreadablePool,
+} from '@tercet/kubernetes';
 import type { Log } from '@tercet/telemetry';
 import { claimsOf } from './claims.js';
 import type { ClusterConfig } from './config.js';

@@ -1,4 +1,4 @@
-import { nameOf, type Split, stageNames } from '@tercet/allocation';
+import { nameOf, stageNames } from '@tercet/allocation';
 import { type Decision, type Ledger, type PodState, splitOf } from '@tercet/controller-core';
 import { type ConditionNow, type ServingPool, type StatusChange, selectorOf, selectorText } from '@tercet/kubernetes';
 import type { PassReport } from '../reconcile.js';
@@ -46,14 +46,16 @@ export function conditionsOf(parts: StatusParts): ConditionNow[] {
 
 function readyOf({ states, missing }: StatusParts): ConditionNow {
   const lacking = stageNames.filter((stage) => !states.some(({ role, phase }) => role === stage && phase === 'ready'));
-  if (lacking.length === 0) return condition('Ready', 'True', 'EveryStageServes', 'every stage has a pod that serves it');
+  if (lacking.length === 0)
+    return condition('Ready', 'True', 'EveryStageServes', 'every stage has a pod that serves it');
   const why = missing.length === 0 ? '' : `; ${missing.join('; ')}`;
   return condition('Ready', 'False', 'StageWithoutPod', `no pod serves ${lacking.join(', ')}${why}`);
 }
 
 function sloMetOf({ recent: { requests, met }, pool: { spec } }: StatusParts): ConditionNow {
   if (requests < recentMin) return condition('SloMet', 'Unknown', 'FewRequests', `${requests} requests lately`);
-  const says = `${met} of ${requests} requests met ${spec.slo.ttftMs} ms to the first token and ${spec.slo.tpotMs} ms per token`;
+  const { ttftMs, tpotMs } = spec.slo;
+  const says = `${met} of ${requests} requests met ${ttftMs} ms to the first token and ${tpotMs} ms per token`;
   return met / requests >= spec.slo.attainment
     ? condition('SloMet', 'True', 'ObjectivesMet', says)
     : condition('SloMet', 'False', 'ObjectivesMissed', says);
@@ -95,9 +97,9 @@ function toShown(decision: Decision) {
   return {
     id,
     time: new Date(begunMs).toISOString(),
-    before: nameOf(before as Split),
-    target: nameOf(target as Split),
+    before: nameOf(before),
+    target: nameOf(target),
     state: verdict?.kind ?? (doneMs === undefined ? 'moving' : 'watching'),
-    reason: `expected to meet the objectives for ${percent(expected.target)} of the requests instead of ${percent(expected.current)}`,
+    reason: `${percent(expected.target)} of the requests expected to meet the objectives, not ${percent(expected.current)}`,
   };
 }

@@ -5,7 +5,7 @@ import { openLog, systemClock } from '@tercet/telemetry';
 import type { ClusterConfig } from './config.js';
 import { PoolFleet } from './pool-fleet.js';
 
-/** The life of a controller in a cluster: it stands by, leads while it holds the lease, and gives it up when it ends. */
+/** The life of a controller in a cluster: it stands by, leads while it holds the lease, and gives it up in the end. */
 export async function runInCluster(config: ClusterConfig): Promise<void> {
   const { namespace, kubeconfig, identity, leaseName, leaseMs, grpcEndpoint } = config;
   const log = openLog({ service: 'controller', identity, pid: process.pid });

@@ -15,7 +15,8 @@ const names: Readonly<Record<string, Awaited<ReturnType<ResolveName>>>> = {
 
 async function resolve(name: string): ReturnType<ResolveName> {
   const found = names[name];
-  if (found === undefined) throw Object.assign(new Error(name), { code: name === 'broken' ? 'EAI_AGAIN' : 'ENOTFOUND' });
+  if (found === undefined)
+    throw Object.assign(new Error(name), { code: name === 'broken' ? 'EAI_AGAIN' : 'ENOTFOUND' });
   return found;
 }
 

@@ -14,8 +14,8 @@ const resolveName: ResolveName = (name) => lookup(name, { all: true });
 
 /**
  * Discovery by configured endpoints. `unix:/path` and an address with its port are themselves. A name with a port is
- * every address that the name has when it is asked, so the headless Service of a pool is all of its pods, and the gateway
- * needs no right in the cluster. A name that nobody has is a pool without pods.
+ * every address that the name has when it is asked, so the headless Service of a pool is all of its pods, and the
+ * gateway needs no right in the cluster. A name that nobody has is a pool without pods.
  */
 export function discoveryOf(workers: readonly string[], resolve: ResolveName = resolveName): Discovery {
   return { endpoints: async () => (await Promise.all(workers.map((worker) => endpointsOf(worker, resolve)))).flat() };

@@ -121,7 +121,8 @@ describe('the pods that a gateway knows', () => {
     workers.push(await startWorker('p1'));
     await until(() => table.ready().length === 2, table);
     workers.shift();
-    for (let i = 0; i < 50 && table.statuses().length > 1; i++) await new Promise((resolve) => setTimeout(resolve, 100));
+    for (let i = 0; i < 50 && table.statuses().length > 1; i++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
     expect(table.statuses()).toMatchObject([{ podId: 'p1' }]);
   });
 
