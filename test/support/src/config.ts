@@ -1,3 +1,6 @@
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+
 /** Peers that this run must have: a suite that lacks one fails instead of being skipped. */
 export const requiredPeers: ReadonlySet<string> = new Set(
   (process.env.TERCET_REQUIRE ?? '').split(',').filter((name) => name !== ''),
@@ -5,6 +8,9 @@ export const requiredPeers: ReadonlySet<string> = new Set(
 
 /** Where programs are looked for. */
 export const searchPath: readonly string[] = (process.env.PATH ?? '').split(':');
+
+/** Where this machine keeps what can be made again. */
+export const cacheFolder: string = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
 
 /** What a program that a test starts may see. */
 export const environment: Readonly<Record<string, string | undefined>> = process.env;

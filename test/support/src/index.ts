@@ -1,2 +1,2 @@
 export { environment } from './config.js';
-export { needs, needsModel, needsPythonModules } from './needs.js';
+export { needs, needsClusterPrograms, needsModel, needsPythonModules } from './needs.js';

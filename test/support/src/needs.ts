@@ -3,7 +3,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 import { modelsConfig } from '@tercet/models';
-import { requiredPeers, searchPath } from './config.js';
+import { cacheFolder, requiredPeers, searchPath } from './config.js';
 
 const programs: Readonly<Record<string, readonly string[]>> = {
   chromium: ['chromium', 'chromium-browser', 'google-chrome'],
@@ -39,6 +39,13 @@ export function needsPythonModules(peer: string, modules: readonly string[]): st
 export function needsModel(name: string, file: string): string | undefined {
   const path = join(modelsConfig().folder, name, file);
   return existsSync(path) ? path : skip(name, `needs ${name}: tercet models pull ${name}`);
+}
+
+/** Folder of the Kubernetes programs that `npm run test:cluster -- --build` made, as {@link needs}. */
+export function needsClusterPrograms(): string | undefined {
+  const folder = join(cacheFolder, 'tercet/cluster/bin');
+  if (existsSync(join(folder, '.key'))) return folder;
+  return skip('kubernetes', 'needs the programs of Kubernetes: npm run test:cluster -- --build');
 }
 
 function skip(peer: string, reason: string): undefined {
