@@ -106,7 +106,11 @@ if (bin !== undefined) {
             await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
           leading--;
         }, stop.signal);
-        return { terms, stop: async () => (stop.abort(), ended) };
+        const end = async () => {
+          stop.abort();
+          await ended;
+        };
+        return { terms, stop: end };
       };
       const first = candidate('a', 0);
       await until(() => first.terms.length === 1);

@@ -52,7 +52,7 @@ export class ApiServer implements AsyncDisposable {
     ];
     const server = new ApiServer({ kubeconfig, folder, children });
     try {
-      await server.#untilReady(port, join(bin, 'kubectl'));
+      await server.#untilReady(join(bin, 'kubectl'));
       return server;
     } catch (error) {
       await server[Symbol.asyncDispose]();
@@ -74,7 +74,7 @@ export class ApiServer implements AsyncDisposable {
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
-  async #untilReady(port: number, kubectl: string): Promise<void> {
+  async #untilReady(kubectl: string): Promise<void> {
     const definition = join(this.#folder, 'definition.json');
     writeFileSync(definition, JSON.stringify(servingPoolDefinition()));
     const signal = AbortSignal.timeout(startTimeoutMs);
