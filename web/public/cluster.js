@@ -2,6 +2,7 @@
 
 const stages = ['encode', 'prefill', 'decode'];
 const decisionsShown = 5;
+const movesShown = 5;
 
 /** What a decision's state means. */
 const states = {
@@ -20,6 +21,16 @@ const waits = {
   'small gain': 'the gain is too small',
 };
 
+/** Why a pod has another role; pods that were there from the start are no news. */
+const reasons = {
+  better: 'to a better split',
+  'take back': 'taken back: it hurt',
+  repair: 'its new stage had too few pods',
+  asked: 'as a person asked',
+  assigned: 'its role was given back',
+  'changed by others': 'changed by somebody else',
+};
+
 /** @param pool one of `/tercet/cluster` */
 export function poolElement(pool) {
   const root = element('section', 'pool');
@@ -35,6 +46,12 @@ export function poolElement(pool) {
     const list = element('ol', 'decisions');
     list.append(...decisions.map(decisionElement));
     root.append(element('h4', '', 'Last decisions'), list);
+  }
+  const moves = pool.roleChanges.filter(({ reason }) => reason in reasons).slice(-movesShown);
+  if (moves.length > 0) {
+    const list = element('ol', 'moves');
+    list.append(...moves.reverse().map(moveElement));
+    root.append(element('h4', '', 'Last moves'), list);
   }
   return root;
 }
@@ -108,8 +125,7 @@ function decisionElement(decision) {
   const { id, begunUnixMs, before, target, expectedBefore, expectedAfter, state } = decision;
   const item = element('li', '');
   const line = element('p', '');
-  const time = element('time', '', new Date(begunUnixMs).toLocaleTimeString());
-  time.dateTime = new Date(begunUnixMs).toISOString();
+  const time = timeElement(begunUnixMs);
   line.append(element('strong', '', `${splitName(before)} → ${splitName(target)}`), ' ', time);
   const badge = element('span', `state ${state.replace(' ', '-')}`, states[state] ?? state);
   line.append(' ', badge);
@@ -124,6 +140,22 @@ function decisionElement(decision) {
   item.append(line, why);
   item.setAttribute('aria-label', `Decision ${id}`);
   return item;
+}
+
+function moveElement({ unixMs, podId, from, to, reason, drainMs, switchMs }) {
+  const item = element('li', '');
+  const roles = from === 'none' ? to : `${from} → ${to}`;
+  const took =
+    reason === 'assigned' ? '' : ` ${Math.round(drainMs)} ms to drain, ${Math.round(switchMs)} ms to change.`;
+  item.append(element('strong', '', `${podId} ${roles}`), ' ', timeElement(unixMs));
+  item.append(element('span', 'why', ` ${sentence(reasons[reason])}${took}`));
+  return item;
+}
+
+function timeElement(unixMs) {
+  const time = element('time', '', new Date(unixMs).toLocaleTimeString());
+  time.dateTime = new Date(unixMs).toISOString();
+  return time;
 }
 
 /** What the controller would do, or why it does nothing about a better split. */
@@ -142,11 +174,11 @@ function splitName({ encode, prefill, decode }) {
 }
 
 function percent(share) {
-  return `${Math.round(100 * share)} %`;
+  return `${Math.round(100 * share)}\u00a0%`;
 }
 
 function text(ms) {
-  return ms >= 1000 ? `${ms / 1000} s` : `${ms} ms`;
+  return ms >= 1000 ? `${ms / 1000}\u00a0s` : `${ms}\u00a0ms`;
 }
 
 function sentence(words) {

@@ -25,9 +25,9 @@ const stopTimeoutMs = { gateway: 35_000, controller: 12_000, stage: 12_000 };
 const readyTimeoutMs = 120_000;
 
 /**
- * A whole system on this machine: the device arbiter here; every stage, the controllers and the gateway as processes
- * that are watched and started again. Stops in order, so that no request is lost: the gateway first, which finishes
- * what it answers, then the controllers and the stages. A controller that cannot run is told of, and stops nothing else.
+ * A whole system on this machine: the device arbiter here; stages, controllers and the gateway as processes that are
+ * watched and started again. Stops in order, so that no request is lost: the gateway first, which finishes what it
+ * answers, then the controllers and the stages. A controller that cannot run is told of, and stops nothing else.
  */
 export class Supervisor implements AsyncDisposable {
   readonly url: string;
@@ -48,7 +48,7 @@ export class Supervisor implements AsyncDisposable {
       const sockets = join(folder, 'run');
       mkdirSync(sockets, { recursive: true, mode: 0o700 });
       for (const name of readdirSync(sockets)) rmSync(join(sockets, name), { force: true });
-      const plan = planSystem(up, options.models, sockets);
+      const plan = planSystem(up, options.models, { folder: sockets, eventLogPath: join(folder, 'events.db') });
       const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
       const arbiter = await DeviceArbiterServer.open({ socketPath: plan.arbiterSocket, cores: up.cores, clock });
       return new Supervisor(options, { lock, arbiter, plan });

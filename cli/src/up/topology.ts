@@ -64,26 +64,32 @@ export function usableCores(): number {
   return Math.max(1, availableParallelism());
 }
 
-/** Every process of a system on one machine, with its sockets in `folder`. */
-export function planSystem(options: UpOptions, models: readonly ModelPaths[], folder: string): SystemPlan {
+/** Every process of a system on one machine, with its sockets in `folder`, and one event log for all of them. */
+export function planSystem(
+  options: UpOptions,
+  models: readonly ModelPaths[],
+  { folder, eventLogPath }: { readonly folder: string; readonly eventLogPath: string },
+): SystemPlan {
+  const events = { kind: 'file', path: eventLogPath };
   const arbiterSocket = join(folder, 'cores.sock');
   const stages = models.flatMap((model, modelIndex) =>
     rolesFor(model).flatMap((role) =>
       Array.from({ length: processesOf(role, model, options) }, (_, index) => {
         const suffix = models.length > 1 ? `-m${modelIndex}` : '';
-        return stagePlan(options, { model, role, folder, arbiterSocket, name: `${role}-${index}${suffix}` });
+        return stagePlan(options, { model, role, folder, arbiterSocket, events, name: `${role}-${index}${suffix}` });
       }),
     ),
   );
   const controllers = models.flatMap(({ name: model }, modelIndex) => {
     const name = models.length > 1 ? `controller-m${modelIndex}` : 'controller';
     const pool = stages.filter((stage) => stage.model === model);
-    return isControlled(pool) ? [controllerPlan(options, { model, pool, folder, name })] : [];
+    return isControlled(pool) ? [controllerPlan(options, { model, pool, folder, events, name })] : [];
   });
   const gateway = {
     name: 'gateway',
     entry: 'gateway' as const,
     environment: section('GATEWAY', {
+      EVENTS: events,
       HTTP: { host: options.host, port: options.port },
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
@@ -117,9 +123,9 @@ function processesOf(role: StageRole, { isEmbedder }: ModelPaths, options: UpOpt
 
 function stagePlan(
   options: UpOptions,
-  from: { model: ModelPaths; role: StageRole; folder: string; arbiterSocket: string; name: string },
+  from: { model: ModelPaths; role: StageRole; folder: string; arbiterSocket: string; events: object; name: string },
 ): StagePlan {
-  const { model, role, folder, arbiterSocket, name } = from;
+  const { model, role, folder, arbiterSocket, events, name } = from;
   const endpoint = `unix:${join(folder, `${name}.sock`)}`;
   const { contextTokensMax, slots } = options;
   return {
@@ -133,6 +139,7 @@ function stagePlan(
       GRPC_ENDPOINT: endpoint,
       TENSORS: { kind: 'unix', path: join(folder, `${name}.tensors.sock`) },
       ARBITER_SOCKET: arbiterSocket,
+      EVENTS: events,
       ROLE: role,
       THREADS: options.cores,
       MODEL: { name: model.name, path: model.path, ...(model.mmprojPath && { mmprojPath: model.mmprojPath }) },
@@ -143,9 +150,9 @@ function stagePlan(
 
 function controllerPlan(
   options: UpOptions,
-  from: { model: string; pool: readonly StagePlan[]; folder: string; name: string },
+  from: { model: string; pool: readonly StagePlan[]; folder: string; events: object; name: string },
 ): ControllerPlan {
-  const { model, pool, folder, name } = from;
+  const { model, pool, folder, events, name } = from;
   const { contextTokensMax, slots } = options;
   const endpoint = `unix:${join(folder, `${name}.sock`)}`;
   return {
@@ -157,10 +164,14 @@ function controllerPlan(
       MODEL: model,
       WORKERS: pool.map((stage) => stage.endpoint),
       GRPC_ENDPOINT: endpoint,
+      EVENTS: events,
       LEDGER_PATH: join(folder, `${name}.ledger.json`),
       POLICY: options.controller,
-      SLO: options.slo,
-      GROUP: { kvTokensMax: slots * contextTokensMax, sequencesMax: slots },
+      // One by one, so that the others can still be set from outside.
+      SLO__TTFT_MS: options.slo.ttftMs,
+      SLO__TPOT_MS: options.slo.tpotMs,
+      GROUP__KV_TOKENS_MAX: slots * contextTokensMax,
+      GROUP__SEQUENCES_MAX: slots,
     }),
   };
 }

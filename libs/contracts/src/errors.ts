@@ -80,6 +80,8 @@ export const errorTable = {
   store_unavailable: row('UNAVAILABLE', 503, 'later', 'the control store does not answer'),
   ledger_invalid: row('DATA_LOSS', 500, 'never', 'the ledger of the controller cannot be read'),
   event_log_unavailable: row('UNAVAILABLE', 503, 'later', 'the event log does not answer'),
+  event_log_corrupt: row('DATA_LOSS', 500, 'never', 'the file of the event log is damaged'),
+  event_log_refused: row('UNAUTHENTICATED', 500, 'never', 'the event log does not take these credentials'),
   event_invalid: row('INVALID_ARGUMENT', 500, 'never', 'the record of the event log cannot be read'),
   file_not_found: row('NOT_FOUND', 404, 'never', 'there is no such file'),
   batch_not_found: row('NOT_FOUND', 404, 'never', 'there is no such batch'),

@@ -1,9 +1,12 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Controller, type Pass, type PoolSpec } from '@tercet/controller-core';
+import type { EventLog } from '@tercet/event-log';
 import { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
 import { believedShape } from './believed-shape.js';
 import type { ControllerConfig } from './config.js';
+import { openEvents } from './events.js';
+import { LoadEvents } from './heard/load-events.js';
 import { LedgerFile } from './ledger/ledger-file.js';
 import { PassReporter } from './pass-reporter.js';
 import { WorkerPods } from './pods/worker-pods.js';
@@ -15,6 +18,8 @@ export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
 export const PODS = Symbol('pods');
 export const CONTROLLER = Symbol('controller');
+export const EVENTS = Symbol('events');
+export const LOAD_EVENTS = Symbol('load events');
 export const REPORTER = Symbol('reporter');
 export const RECONCILER = Symbol('reconciler');
 export const SERVER = Symbol('server');
@@ -49,9 +54,24 @@ export const SERVER = Symbol('server');
         }),
     },
     {
+      provide: EVENTS,
+      inject: [CONFIG],
+      useFactory: ({ events, model }: ControllerConfig) => openEvents(events, `controller-${model}`),
+    },
+    {
+      provide: LOAD_EVENTS,
+      inject: [CONFIG, EVENTS, CONTROLLER, PODS, LOG],
+      useFactory: ({ model }: ControllerConfig, ...parts: [EventLog | undefined, Controller, WorkerPods, Log]) => {
+        const [events, controller, pods, log] = parts;
+        const isOurs = (id: string) => pods.statuses.some(({ podId }) => podId === id);
+        return new LoadEvents({ events, model, controller, isOurs, clock: systemClock, log });
+      },
+    },
+    {
       provide: REPORTER,
-      inject: [PODS, LOG],
-      useFactory: (pods: WorkerPods, log: Log) => new PassReporter({ pods, log, publish: () => undefined }),
+      inject: [PODS, EVENTS, LOG],
+      useFactory: (pods: WorkerPods, events: EventLog | undefined, log: Log) =>
+        new PassReporter({ pods, events, log, clock: systemClock }),
     },
     {
       provide: RECONCILER,
@@ -68,8 +88,8 @@ export const SERVER = Symbol('server');
       useFactory: (config: ControllerConfig, ...parts: [Controller, WorkerPods, Reconciler, PassReporter]) => {
         const [controller, pods, reconciler, reporter] = parts;
         const { model, grpcEndpoint } = config;
-        const known = { model, spec: specOf(config), controller, pods };
-        const status = () => poolStatus({ ...known, last: reconciler.last, findings: reporter.counts });
+        const known = { model, spec: specOf(config), controller, pods, reporter };
+        const status = () => poolStatus({ ...known, last: reconciler.last });
         return GrpcServer.open(grpcEndpoint, [
           controllerService({ controller, pass: () => reconciler.pass(), status }),
         ]);

@@ -1,4 +1,4 @@
-import { loadConfig } from '@tercet/config';
+import { EventsConfig, loadConfig } from '@tercet/config';
 import { z } from 'zod';
 import { ClusterConfig } from './cluster/config.js';
 import { groupLimits, ms, perStageMs } from './limits.js';
@@ -15,6 +15,8 @@ export const ControllerConfig = z
     workers: z.array(z.string().min(1)).min(1),
     /** Where it answers: `unix:/path` or `host:port`. */
     grpcEndpoint: z.string().min(1),
+    /** Where it hears of the load, and tells of roles. */
+    events: EventsConfig,
     /** What it remembers over a crash. */
     ledgerPath: z.string().min(1),
     /** `auto` moves pods, `recommend` only says what it would move, `manual` only keeps the recorded roles. */

@@ -3,11 +3,13 @@ import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
+import type { EventLog } from '@tercet/event-log';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
-import { appModule, LOG, PODS, RECONCILER, SERVER } from './app.module.js';
+import { appModule, EVENTS, LOAD_EVENTS, LOG, PODS, RECONCILER, SERVER } from './app.module.js';
 import { runInCluster } from './cluster/run-in-cluster.js';
 import { type ControllerConfig, readConfig } from './config.js';
+import type { LoadEvents } from './heard/load-events.js';
 import type { WorkerPods } from './pods/worker-pods.js';
 import type { Reconciler } from './reconcile.js';
 
@@ -40,5 +42,7 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: Controller
   const patience = AbortSignal.timeout(drainTimeoutMs);
   await app.get<Reconciler>(RECONCILER).stop(patience);
   await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(500));
+  await app.get<LoadEvents>(LOAD_EVENTS)[Symbol.asyncDispose]();
+  await app.get<EventLog | undefined>(EVENTS)?.[Symbol.asyncDispose]();
   app.get<WorkerPods>(PODS)[Symbol.dispose]();
 }

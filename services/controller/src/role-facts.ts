@@ -5,7 +5,7 @@ import { roleOf } from './stages.js';
 /** Of a pod, as it stands when its change is told. */
 type PodFacts = Pick<wire.WorkerStatus, 'podId' | 'role' | 'epoch' | 'drainMs' | 'switchMs'>;
 
-/** The role changes that a pass saw to be over, for topic `roles`. */
+/** The role changes that a pass saw to be over. */
 export function roleChangesOf({ findings }: Pass, pods: readonly PodFacts[]): wire.RoleChange[] {
   return findings.flatMap((finding) => {
     switch (finding.kind) {

@@ -10,7 +10,7 @@ export interface ControllerServiceOptions {
   readonly status: () => wire.PoolStatus;
 }
 
-/** What others may ask of the controller: how the pool stands, and to move a pod as a person wants it. */
+/** What others may ask of the controller: how the pool stands, and to move a pod. */
 export function controllerService({ controller, pass, status }: ControllerServiceOptions): MountedService {
   return service(wire.ControllerDefinition, {
     getPool: async () => status(),

@@ -2,6 +2,7 @@ import { nameOf, type Proposal, type Split } from '@tercet/allocation';
 import type { wire } from '@tercet/contracts';
 import type { Controller, Decision, PoolSpec, Problem } from '@tercet/controller-core';
 import { splitOf } from '@tercet/controller-core';
+import type { PassReporter } from './pass-reporter.js';
 import type { WorkerPods } from './pods/worker-pods.js';
 import type { PassReport } from './reconcile.js';
 import { roleOf, stageOf } from './stages.js';
@@ -12,7 +13,7 @@ export interface PoolParts {
   readonly controller: Pick<Controller, 'ledger' | 'lately'>;
   readonly pods: Pick<WorkerPods, 'statuses' | 'refusing'>;
   readonly last: PassReport | undefined;
-  readonly findings: readonly wire.FindingCount[];
+  readonly reporter: Pick<PassReporter, 'counts' | 'changes'>;
 }
 
 /** Decisions that the status tells of; the ledger has more. */
@@ -21,7 +22,7 @@ const decisionsShown = 20;
 const recentMs = 60_000;
 
 /** How a pool stands: what it shall be, what its pods say, what was decided and why. */
-export function poolStatus({ model, spec, controller, pods, last, findings }: PoolParts): wire.PoolStatus {
+export function poolStatus({ model, spec, controller, pods, last, reporter }: PoolParts): wire.PoolStatus {
   const { ledger } = controller;
   const { policy, slo, least, most } = spec;
   const pass = last?.kind === 'made' ? last.pass : undefined;
@@ -50,7 +51,8 @@ export function poolStatus({ model, spec, controller, pods, last, findings }: Po
     recent: { spanMs: recentMs, ...controller.lately(recentMs) },
     lastPass: last === undefined ? undefined : passToWire(last),
     distrustedPodIds: pods.refusing,
-    findings: [...findings],
+    findings: reporter.counts,
+    roleChanges: [...reporter.changes],
   };
 }
 

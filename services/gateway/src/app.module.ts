@@ -5,6 +5,7 @@ import { GrpcServer } from '@tercet/grpc';
 import { MediaFetcher } from '@tercet/media-fetch';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
 import type { GatewayConfig } from './config.js';
+import { openEvents } from './events.js';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
 import { refuseConnection } from './http/refuse-connection.js';
@@ -13,6 +14,7 @@ import { measured, measuredEmbeddings } from './measured.js';
 import { GatewayMetrics } from './metrics.js';
 import { ModelTable } from './models/model-table.js';
 import { openModel } from './models/served-model.js';
+import { OutcomeReports } from './outcome-reports.js';
 import { Admission } from './pipeline/admission.js';
 import { Embeddings } from './pipeline/embeddings.js';
 import { Pipeline } from './pipeline/pipeline.js';
@@ -30,6 +32,7 @@ export const PODS = Symbol('pods');
 export const POOLS = Symbol('pools');
 export const ADMISSION = Symbol('admission');
 export const PIPELINE = Symbol('pipeline');
+export const OUTCOMES = Symbol('outcomes');
 export const GENERATE = Symbol('generate');
 export const EMBED = Symbol('embed');
 export const HTTP_SERVER = Symbol('http server');
@@ -79,9 +82,19 @@ export const GRPC_SERVER = Symbol('grpc server');
         }),
     },
     {
+      provide: OUTCOMES,
+      inject: [CONFIG, LOG],
+      useFactory: async ({ events: config, gatewayId, models: served }: GatewayConfig, log: Log) => {
+        const events = await openEvents(config, gatewayId);
+        const models = served.map(({ name }) => name);
+        return new OutcomeReports({ events, gatewayId, models, clock: systemClock, log });
+      },
+    },
+    {
       provide: GENERATE,
-      inject: [PIPELINE, METRICS],
-      useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics) => measured(pipeline, metrics),
+      inject: [PIPELINE, METRICS, OUTCOMES],
+      useFactory: (pipeline: Pipeline<Pod>, metrics: GatewayMetrics, outcomes: OutcomeReports) =>
+        measured(pipeline, metrics, outcomes),
     },
     {
       provide: EMBED,

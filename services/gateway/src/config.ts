@@ -1,10 +1,15 @@
-import { loadConfig } from '@tercet/config';
+import { EventsConfig, loadConfig } from '@tercet/config';
 import { z } from 'zod';
 
 const megabyte = 1024 * 1024;
 
 export const GatewayConfig = z
   .strictObject({
+    /** This gateway among others. */
+    gatewayId: z
+      .string()
+      .regex(/^[a-z0-9-]{1,63}$/)
+      .default('gateway'),
     http: z
       .strictObject({
         host: z.string().default('127.0.0.1'),
@@ -33,6 +38,8 @@ export const GatewayConfig = z
         }),
       )
       .min(1),
+    /** Where ended requests are reported to. */
+    events: EventsConfig,
     requests: z
       .strictObject({
         runningMax: z.int().min(1).default(128),

@@ -7,8 +7,9 @@ import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
-import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, LOG, PODS, POOLS } from './app.module.js';
+import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, LOG, OUTCOMES, PODS, POOLS } from './app.module.js';
 import { readConfig } from './config.js';
+import type { OutcomeReports } from './outcome-reports.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
 import type { PoolWatch } from './pods/pool-watch.js';
@@ -48,4 +49,5 @@ async function stop(app: INestApplicationContext): Promise<void> {
   await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));
   app.get<PodTable>(PODS)[Symbol.dispose]();
   app.get<PoolWatch>(POOLS)[Symbol.dispose]();
+  await app.get<OutcomeReports>(OUTCOMES)[Symbol.asyncDispose]();
 }

@@ -2,6 +2,7 @@ import { toTercetError } from '@tercet/contracts';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
 import type { GatewayMetrics } from './metrics.js';
+import type { OutcomeReports } from './outcome-reports.js';
 import type { Embeddings } from './pipeline/embeddings.js';
 import type { Pipeline } from './pipeline/pipeline.js';
 
@@ -24,14 +25,16 @@ export function measuredEmbeddings<Pod>(embeddings: Embeddings<Pod>, metrics: Ga
   };
 }
 
-/** The pipeline with its requests counted, however they end. */
-export function measured<Pod>(pipeline: Pipeline<Pod>, metrics: GatewayMetrics): Generate {
+/** The pipeline with its requests counted and reported, however they end. */
+export function measured<Pod>(pipeline: Pipeline<Pod>, metrics: GatewayMetrics, outcomes: OutcomeReports): Generate {
   return async function* generate(request, signal) {
     const { name } = request.model;
     let outcome = 'cancelled';
     metrics.began();
+    const reported = outcomes.arrived(name, request.media.length);
     try {
       for await (const event of pipeline.run(request, signal)) {
+        reported.saw(event);
         if (event.kind === 'finished') {
           outcome = 'ok';
           metrics.finished(name, event);
@@ -43,6 +46,7 @@ export function measured<Pod>(pipeline: Pipeline<Pod>, metrics: GatewayMetrics):
       throw error;
     } finally {
       metrics.ended(name, outcome);
+      reported.ended(outcome);
     }
   };
 }

@@ -7,6 +7,8 @@ import { RoleHost } from '@tercet/stage';
 import { type Log, openLog, systemClock } from '@tercet/telemetry';
 import { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import type { StageConfig } from './config.js';
+import { openEvents } from './events.js';
+import { LoadReports } from './load-reports.js';
 import { servicesOf } from './rpc.js';
 import { type Stage, stagesOf } from './stages.js';
 import { WorkerControl } from './worker-control.js';
@@ -18,6 +20,8 @@ export const ENGINE = Symbol('engine');
 export const TENSORS = Symbol('tensors');
 export const IMAGES = Symbol('images');
 export const ROLE_HOST = Symbol('role host');
+export const CONTROL = Symbol('control');
+export const LOAD_REPORTS = Symbol('load reports');
 export const SERVER = Symbol('server');
 
 /** One stage process: an engine, the tensors that it lends and reads, a role, and the calls that it answers. */
@@ -77,14 +81,25 @@ export const SERVER = Symbol('server');
         }),
     },
     {
-      provide: SERVER,
+      provide: CONTROL,
       inject: [CONFIG, ROLE_HOST, ENGINE, TENSORS, LOG],
       useFactory: (config: StageConfig, ...parts: [RoleHost<Stage>, EngineThread, TensorPlane, Log]) => {
         const [host, engine, { endpoint: tensorEndpoint }, log] = parts;
         const { podId, grpcEndpoint } = config;
-        const control = new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, log });
-        return GrpcServer.open(grpcEndpoint, servicesOf(host, control));
+        return new WorkerControl({ podId, host, engine, grpcEndpoint, tensorEndpoint, log });
       },
+    },
+    {
+      provide: LOAD_REPORTS,
+      inject: [CONFIG, CONTROL, LOG],
+      useFactory: async ({ events, podId }: StageConfig, control: WorkerControl, log: Log) =>
+        new LoadReports({ events: await openEvents(events, podId), control, podId, log }),
+    },
+    {
+      provide: SERVER,
+      inject: [CONFIG, ROLE_HOST, CONTROL],
+      useFactory: ({ grpcEndpoint }: StageConfig, host: RoleHost<Stage>, control: WorkerControl) =>
+        GrpcServer.open(grpcEndpoint, servicesOf(host, control)),
     },
   ],
 })

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { loadConfig } from '@tercet/config';
+import { EventsConfig, loadConfig } from '@tercet/config';
 import { z } from 'zod';
 
 const megabyte = 1024 * 1024;
@@ -29,6 +29,8 @@ export const StageConfig = z
     /** Socket of the device arbiter; without it this process has its cores to itself. */
     arbiterSocket: z.string().optional(),
     threads: z.int().min(1).default(availableParallelism()),
+    /** Where load reports are written to. */
+    events: EventsConfig,
     drainTimeoutMs: z.int().min(0).default(10_000),
     model: z.strictObject({
       name: z.string().min(1),

@@ -9,8 +9,9 @@ import type { TileCutter } from '@tercet/image';
 import type { RoleHost } from '@tercet/stage';
 import { type Log, openLog } from '@tercet/telemetry';
 import type { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
-import { appModule, ENGINE, IMAGES, LOG, MEMORY, ROLE_HOST, SERVER, TENSORS } from './app.module.js';
+import { appModule, ENGINE, IMAGES, LOAD_REPORTS, LOG, MEMORY, ROLE_HOST, SERVER, TENSORS } from './app.module.js';
 import { readConfig, type StageConfig } from './config.js';
+import type { LoadReports } from './load-reports.js';
 import type { Stage } from './stages.js';
 
 const roles = {
@@ -46,6 +47,7 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfi
   const patience = AbortSignal.timeout(drainTimeoutMs);
   await app.get<RoleHost<Stage>>(ROLE_HOST).stop(patience);
   await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(1000));
+  await app.get<LoadReports>(LOAD_REPORTS)[Symbol.asyncDispose]();
   await app.get<EngineThread>(ENGINE).close(AbortSignal.abort());
   await app.get<TensorPlane>(TENSORS).close();
   await app.get<TileCutter>(IMAGES)[Symbol.asyncDispose]();

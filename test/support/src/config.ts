@@ -9,8 +9,8 @@ export const requiredPeers: ReadonlySet<string> = new Set(
 /** Where programs are looked for. */
 export const searchPath: readonly string[] = (process.env.PATH ?? '').split(':');
 
-/** Where this machine keeps what can be made again. */
-export const cacheFolder: string = process.env.XDG_CACHE_HOME || join(homedir(), '.cache');
+/** What is got once per machine, outside the repository. */
+export const cacheFolder = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'tercet');
 
 /** What a program that a test starts may see. */
 export const environment: Readonly<Record<string, string | undefined>> = process.env;

@@ -16,13 +16,13 @@ const programs: Readonly<Record<string, readonly string[]>> = {
  * the run requires it; the caller registers no tests then.
  */
 export function needs(peer: keyof typeof programs): string | undefined {
-  for (const program of programs[peer] ?? []) {
-    for (const folder of searchPath) {
-      const path = join(folder, program);
-      if (isExecutable(path)) return path;
-    }
-  }
-  return skip(String(peer), `needs ${String(peer)}, which is not on this machine`);
+  const path = findProgram(programs[peer] ?? []);
+  return path ?? skip(String(peer), `needs ${String(peer)}, which is not on this machine`);
+}
+
+/** Path of the first of these programs that is on this machine. */
+export function findProgram(names: readonly string[]): string | undefined {
+  return names.flatMap((name) => searchPath.map((folder) => join(folder, name))).find(isExecutable);
 }
 
 /** A Python that has these modules, as {@link needs}; `peer` is what TERCET_REQUIRE calls them. */
@@ -43,12 +43,13 @@ export function needsModel(name: string, file: string): string | undefined {
 
 /** Folder of the Kubernetes programs that `npm run test:cluster -- --build` made, as {@link needs}. */
 export function needsClusterPrograms(): string | undefined {
-  const folder = join(cacheFolder, 'tercet/cluster/bin');
+  const folder = join(cacheFolder, 'cluster/bin');
   if (existsSync(join(folder, '.key'))) return folder;
   return skip('kubernetes', 'needs the programs of Kubernetes: npm run test:cluster -- --build');
 }
 
-function skip(peer: string, reason: string): undefined {
+/** Registers the test that stands for a suite without its peer: skipped, or failing where the run requires it. */
+export function skip(peer: string, reason: string): undefined {
   if (requiredPeers.has(peer)) {
     test(reason, () => {
       throw new Error(`${reason}; TERCET_REQUIRE names it`);

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, jest, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
 import { GrpcChannel } from '@tercet/grpc';
+import { squarePicture } from './pictures.js';
 import { RunningSystem } from './running-system.js';
 
 jest.setTimeout(120_000);
@@ -83,6 +84,33 @@ test('a move that was written down and never asked for is undone by the next con
   );
 });
 
+test('when long answers follow pictures, a pod moves from encode to decode, and no request is lost', async () => {
+  const up = ['--encode', '2', '--slots', '2', '--controller', 'auto', '--slo', 'ttft=60000,tpot=100'];
+  await using system = await RunningSystem.start(up, {
+    settings: {
+      TERCET__CONTROLLER__PASS_MS: '500',
+      TERCET__CONTROLLER__VERIFY_MS: '3000',
+      TERCET__CONTROLLER__DWELL_MS: '2000',
+    },
+  });
+  using pool = await Pool.of(system);
+  const pictures = await underLoad(system, { clients: 4, requests: 60, body: pictureQuestion });
+  const before = await pool.controller.getPool({});
+  expect(before.split).toEqual({ encode: 2, prefill: 1, decode: 1 });
+  const stop = new AbortController();
+  const texts = underLoad(system, { clients: 8, requests: 2000, body: () => shortAnswer, signal: stop.signal });
+  const moved = await pool.until(({ split, moves }) => split?.decode === 2 && moves.length === 0, 60_000);
+  stop.abort();
+  expect([...pictures, ...(await texts)].filter((status) => status !== 200)).toEqual([]);
+  const pod = moved.pods.find(({ podId, role }) => podId.startsWith('encode') && role === wire.Role.ROLE_DECODE);
+  expect(pod).toMatchObject({ epoch: 2n, recordedRole: wire.Role.ROLE_DECODE, phase: wire.Phase.PHASE_READY });
+  const [decision] = ledgerOf(system).decisions;
+  const target = { encode: 1, prefill: 1, decode: 2, serve: 0 };
+  expect(decision).toMatchObject({ id: 1, before: { encode: 2, prefill: 1, decode: 1, serve: 0 }, target });
+  const change = { podId: pod?.podId, from: ROLE_ENCODE, to: wire.Role.ROLE_DECODE, decision: 1n, reason: 'better' };
+  expect(moved.roleChanges.map((seen) => seen.change)).toContainEqual(expect.objectContaining(change));
+});
+
 test('a ledger that cannot be read stops the controller with the name of the file, and nothing else', async () => {
   await using system = await RunningSystem.start([]);
   using pool = await Pool.of(system);
@@ -102,6 +130,32 @@ const longQuestion = {
   max_tokens: 500,
   ignore_eos: true,
 };
+
+const shortAnswer = { ...longQuestion, max_tokens: 40 };
+
+function pictureQuestion(index: number): object {
+  const image = { type: 'image_url', image_url: { url: squarePicture([index % 250, 40, (7 * index) % 250]) } };
+  const content = [image, { type: 'text', text: 'What colour is the square?' }];
+  return { ...longQuestion, messages: [{ role: 'user', content }], max_tokens: 2 };
+}
+
+/** So many clients, each of which asks again when it has its answer. @returns the status of every answer */
+async function underLoad(
+  system: RunningSystem,
+  load: { clients: number; requests: number; body: (index: number) => object; signal?: AbortSignal },
+): Promise<number[]> {
+  const statuses: number[] = [];
+  let asked = 0;
+  const client = async () => {
+    while (asked < load.requests && load.signal?.aborted !== true) {
+      const response = await system.post('/v1/chat/completions', load.body(asked++));
+      await response.arrayBuffer();
+      statuses.push(response.status);
+    }
+  };
+  await Promise.all(Array.from({ length: load.clients }, client));
+  return statuses;
+}
 
 /** The controller of a system's only model. */
 class Pool implements Disposable {

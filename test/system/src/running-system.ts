@@ -1,11 +1,10 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { environment } from '@tercet/testing';
+import { environment, freePort } from '@tercet/testing';
 
 const command = fileURLToPath(new URL('../../../cli/dist/main.js', import.meta.url));
 const startTimeoutMs = 60_000;
@@ -26,14 +25,21 @@ export class RunningSystem implements AsyncDisposable {
     this.exited = new Promise((resolve) => options.child.once('exit', resolve));
   }
 
-  /** @param args options of `tercet up` */
-  static async start(args: readonly string[] = []): Promise<RunningSystem> {
+  /**
+   * @param args options of `tercet up`
+   * @param before what lies in its state folder already, and settings of its services as environment variables
+   */
+  static async start(
+    args: readonly string[] = [],
+    { files = {}, settings = {} }: { readonly files?: Texts; readonly settings?: Texts } = {},
+  ): Promise<RunningSystem> {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-system-'));
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
     const grpcPort = await freePort();
     const ports = ['--port', String(await freePort()), '--grpc-port', String(grpcPort)];
     const child = spawn(process.execPath, [command, 'up', ...ports, ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...environment, TERCET_STATE: folder },
+      env: { ...environment, ...settings, TERCET_STATE: folder },
     });
     let said = '';
     child.stderr.on('data', (data) => {
@@ -94,6 +100,8 @@ export class RunningSystem implements AsyncDisposable {
   }
 }
 
+type Texts = Readonly<Record<string, string>>;
+
 export interface PodState {
   readonly podId: string;
   readonly role: string;
@@ -103,15 +111,4 @@ export interface PodState {
   readonly waiting: number;
   readonly kvBlocksUsed: number;
   readonly leasesOpen: number;
-}
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address !== null ? address.port : 0));
-    });
-  });
 }

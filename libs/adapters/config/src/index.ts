@@ -1,2 +1,3 @@
+export { EventsConfig } from './events-config.js';
 export { type ConfigSources, fromEnvironment, loadConfig, maskSecrets } from './load-config.js';
 export { configFromArguments, untilStopped } from './service-process.js';

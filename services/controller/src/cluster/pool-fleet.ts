@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toTercetError } from '@tercet/contracts';
+import type { EventLog } from '@tercet/event-log';
 import {
   type KubernetesApi,
   PoolWorkloads,
@@ -15,17 +16,26 @@ import { PoolRunner } from './pool-runner.js';
 /** Between two looks at the resources. */
 const lookMs = 1000;
 
+export interface PoolFleetOptions {
+  readonly api: KubernetesApi;
+  readonly config: ClusterConfig;
+  readonly events: EventLog | undefined;
+  readonly log: Log;
+}
+
 /** Every `ServingPool` of the namespace, while this process leads. */
 export class PoolFleet {
   readonly #api: KubernetesApi;
   readonly #pools: ServingPools;
   readonly #config: ClusterConfig;
+  readonly #events: EventLog | undefined;
   readonly #log: Log;
 
-  constructor(api: KubernetesApi, config: ClusterConfig, log: Log) {
+  constructor({ api, config, events, log }: PoolFleetOptions) {
     this.#api = api;
     this.#pools = new ServingPools(api);
     this.#config = config;
+    this.#events = events;
     this.#log = log;
   }
 
@@ -52,23 +62,23 @@ export class PoolFleet {
 
   async #follow(
     runners: Map<string, PoolRunner>,
-    pools: readonly ServingPool[],
+    resources: readonly ServingPool[],
     { term, signal }: { readonly term: number; readonly signal: AbortSignal },
   ): Promise<void> {
     for (const [name, runner] of runners) {
-      const now = pools.find((pool) => pool.name === name);
+      const now = resources.find((pool) => pool.name === name);
       if (now?.uid === runner.pool.uid && now.generation === runner.pool.generation) continue;
       runners.delete(name);
       await runner[Symbol.asyncDispose]();
     }
-    const [api, config, log] = [this.#api, this.#config, this.#log];
-    const workloads = new PoolWorkloads(api);
-    for (const pool of pools.filter(({ name }) => !runners.has(name))) {
+    const [api, pools, config, events, log] = [this.#api, this.#pools, this.#config, this.#events, this.#log];
+    const known = { api, pools, workloads: new PoolWorkloads(api), config, events, log, term, signal };
+    for (const pool of resources.filter(({ name }) => !runners.has(name))) {
       try {
-        const opened = await PoolRunner.open({ api, pools: this.#pools, workloads, pool, config, term, log, signal });
+        const opened = await PoolRunner.open({ ...known, pool });
         runners.set(pool.name, opened);
       } catch (error) {
-        this.#log.error('pool.not_opened', { pool: pool.name, error: toTercetError(error) });
+        log.error('pool.not_opened', { pool: pool.name, error: toTercetError(error) });
       }
     }
     const claimants = [...runners.values()].map(({ pool, matched }) => {

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toTercetError } from '@tercet/contracts';
 import { Controller, type Pass } from '@tercet/controller-core';
+import type { EventLog } from '@tercet/event-log';
 import {
   type KubernetesApi,
   PoolPods,
@@ -15,6 +16,7 @@ import {
 } from '@tercet/kubernetes';
 import { type Log, systemClock } from '@tercet/telemetry';
 import { believedShape } from '../believed-shape.js';
+import { LoadEvents } from '../heard/load-events.js';
 import { WorkerPods } from '../pods/worker-pods.js';
 import { Reconciler } from '../reconcile.js';
 import type { Claims } from './claims.js';
@@ -31,6 +33,8 @@ export interface PoolRunnerOptions {
   readonly pool: ServingPool;
   readonly config: ClusterConfig;
   readonly term: number;
+  /** Where pods and gateways report; without it nothing is heard, and nothing proposed. */
+  readonly events: EventLog | undefined;
   readonly log: Log;
   /** Aborts when this process does not lead any more. */
   readonly signal: AbortSignal;
@@ -56,6 +60,7 @@ export class PoolRunner implements AsyncDisposable {
   readonly #parts: Parts;
   readonly #reconciler: Reconciler;
   readonly #stop = new AbortController();
+  readonly #hearing: LoadEvents;
   readonly #tending: Promise<void>;
   #contested: Claims['contested'] = [];
   #workload: Workload | undefined;
@@ -75,6 +80,14 @@ export class PoolRunner implements AsyncDisposable {
       clock: systemClock,
       log,
       onPass: (pass) => void this.#tell(pass),
+    });
+    this.#hearing = new LoadEvents({
+      events: options.events,
+      model: pool.spec.model,
+      controller: parts.controller,
+      isOurs: (id) => parts.workers.statuses.some(({ podId }) => podId === id),
+      clock: systemClock,
+      log,
     });
     this.#tending = this.#tend();
   }
@@ -119,6 +132,7 @@ export class PoolRunner implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
+    await this.#hearing[Symbol.asyncDispose]();
     await this.#reconciler.stop(AbortSignal.timeout(patienceMs));
     await this.#tending;
     this.#parts.workers[Symbol.dispose]();

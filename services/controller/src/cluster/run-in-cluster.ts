@@ -1,7 +1,8 @@
-import { untilStopped } from '@tercet/config';
+import { maskSecrets, untilStopped } from '@tercet/config';
 import { GrpcServer } from '@tercet/grpc';
 import { KubernetesApi, LeaderElection } from '@tercet/kubernetes';
 import { openLog, systemClock } from '@tercet/telemetry';
+import { openEvents } from '../events.js';
 import type { ClusterConfig } from './config.js';
 import { PoolFleet } from './pool-fleet.js';
 
@@ -10,7 +11,8 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
   const { namespace, kubeconfig, identity, leaseName, leaseMs, grpcEndpoint } = config;
   const log = openLog({ service: 'controller', identity, pid: process.pid });
   const api = KubernetesApi.open({ namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) });
-  const fleet = new PoolFleet(api, config, log);
+  const events = await openEvents(config.events, identity);
+  const fleet = new PoolFleet({ api, config, events, log });
   const election = new LeaderElection({
     api,
     name: leaseName,
@@ -23,9 +25,10 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
   await using _server = await GrpcServer.open(grpcEndpoint, []);
   const stop = new AbortController();
   const leading = election.run((term, signal) => fleet.lead(term, signal), stop.signal);
-  log.info('controller.ready', { config });
+  log.info('controller.ready', { config: maskSecrets(config) });
   log.info('controller.stopping', { reason: await untilStopped() });
   stop.abort();
   await leading;
+  await events?.[Symbol.asyncDispose]();
   log.info('controller.stopped');
 }

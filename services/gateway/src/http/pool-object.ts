@@ -17,8 +17,16 @@ export function poolObject({ status, isCurrent }: WatchedPool): object {
     decisions: status.decisions.map(({ id, begunUnixMs, ...decision }) => {
       return { id: Number(id), begunUnixMs: Number(begunUnixMs), ...decision };
     }),
+    roleChanges: status.roleChanges.flatMap(({ unixMs, change }) =>
+      change === undefined ? [] : changeObject(unixMs, change),
+    ),
     lastPass: lastPass === undefined ? undefined : { ...lastPass, unixMs: Number(lastPass.unixMs) },
   };
+}
+
+function changeObject(unixMs: bigint, { podId, from, to, epoch, reason, drainMs, switchMs }: wire.RoleChange): object {
+  const change = { podId, from: roleName(from), to: roleName(to), epoch: Number(epoch) };
+  return { unixMs: Number(unixMs), ...change, reason, drainMs, switchMs };
 }
 
 /** `encode`, `prefill`, `decode`, `none`. */

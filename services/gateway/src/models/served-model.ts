@@ -25,6 +25,8 @@ export interface ServedModel {
 
 export interface ServedVision {
   readonly shape: VisionShape;
+  /** What the vision tower computes for one tile. */
+  readonly patchesPerTile: number;
   /** Part of the cache key of media tokens. */
   readonly preprocessingDigest: string;
   /** Stands in the prompt where a media token goes. */
@@ -50,7 +52,8 @@ export function openModel({ name, path, mmprojPath, contextTokensMax }: ModelFil
 function servedVision(mmproj: Gguf, tokenizer: Tokenizer): ServedVision {
   const number = (key: string) => mmproj.requireNumber(`clip.vision.${key}`);
   const tileSize = number('image_size');
-  const side = tileSize / number('patch_size') / mmproj.numberOr('clip.vision.projector.scale_factor', 1);
+  const patchSide = tileSize / number('patch_size');
+  const side = patchSide / mmproj.numberOr('clip.vision.projector.scale_factor', 1);
   const longestEdge = mmproj.numberOr('clip.vision.preproc_image_size', tileSize);
   const placeholderTokenId = tokenizer.tokenIdOf('<image>');
   if (placeholderTokenId === undefined) {
@@ -63,5 +66,5 @@ function servedVision(mmproj: Gguf, tokenizer: Tokenizer): ServedVision {
     .update([...facts, ...names].join('\n'))
     .digest('hex')
     .slice(0, 16);
-  return { shape, preprocessingDigest: digest, placeholderTokenId };
+  return { shape, patchesPerTile: patchSide * patchSide, preprocessingDigest: digest, placeholderTokenId };
 }

@@ -51,7 +51,8 @@ export class Pipeline<Pod> {
     const prompt = tokenizePrompt(request, images);
     const room = request.model.contextTokensMax - prompt.tokenIds.length;
     const tokensMax = Math.min(request.tokensMax ?? room, room);
-    yield { kind: 'accepted', promptTokens: prompt.tokenIds.length };
+    const patches = prompt.tiles.length * (request.model.vision?.patchesPerTile ?? 0);
+    yield { kind: 'accepted', promptTokens: prompt.tokenIds.length, patches };
     const deadlineUnixMs = BigInt(Math.ceil(clock.unixMs() + timeoutMs));
     const course = new Course<Pod>({ request, prompt, tokensMax, stopwatch, deadlineUnixMs });
     try {

@@ -58,7 +58,8 @@ export interface Timeline {
 }
 
 export type AnswerEvent =
-  | { readonly kind: 'accepted'; readonly promptTokens: number }
+  /** `patches`: of all its images together. */
+  | { readonly kind: 'accepted'; readonly promptTokens: number; readonly patches: number }
   | {
       readonly kind: 'token';
       readonly text: string;

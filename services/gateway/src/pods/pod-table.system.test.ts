@@ -80,6 +80,20 @@ describe('the pods that a gateway knows', () => {
     expect(others).toEqual([]);
   });
 
+  test('one whose word counts for nothing serves nothing, until it counts again', async () => {
+    const worker = await startWorker('p0');
+    let isTrusted = false;
+    const log = { info: () => undefined } as unknown as Log;
+    const discovery = { endpoints: async () => [worker.endpoint] };
+    const table = opened.use(
+      new PodTable({ discovery, pollMs: longMs, isTrusted: () => isTrusted, clock: systemClock, log }),
+    );
+    await until(() => table.statuses().length === 1, table);
+    expect(table.ready()).toEqual([]);
+    isTrusted = true;
+    expect(table.ready()).toMatchObject([{ podId: 'p0' }]);
+  });
+
   test('what runs there counts, and calls of this gateway that no report has yet', async () => {
     const worker = await startWorker('p0', { load: wire.LoadReport.fromPartial({ waiting: 1, running: 2 }) });
     const { table } = openTable([worker]);

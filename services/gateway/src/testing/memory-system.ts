@@ -48,7 +48,7 @@ export function testModel(): ServedModel {
   const model = openModel({ name: 'fake', path: tiny, contextTokensMax: 256 });
   if (model.kind !== 'text') throw new Error('bug: the tiny model writes text');
   const placeholderTokenId = model.tokenizer.tokenIdOf('<image>') ?? 0;
-  return { ...model, vision: { shape: vision, preprocessingDigest: 'test', placeholderTokenId } };
+  return { ...model, vision: { shape: vision, patchesPerTile: 16, preprocessingDigest: 'test', placeholderTokenId } };
 }
 
 /** Encode, prefill and decode in one process, without sockets: the pipeline's other side in tests. */

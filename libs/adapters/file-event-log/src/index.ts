@@ -1,0 +1,1 @@
+export { FileEventLog, type FileEventLogOptions } from './file-event-log.js';

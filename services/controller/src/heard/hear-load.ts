@@ -1,0 +1,34 @@
+import type { wire } from '@tercet/contracts';
+import type { Controller, Outcome } from '@tercet/controller-core';
+
+/** The steps that a pod reports. */
+export function hearWork({ work }: wire.LoadReport, controller: Pick<Controller, 'heardWork'>): void {
+  for (const { step, ms } of work) if (step !== undefined) controller.heardWork(step.$case, featuresOf(step), ms);
+}
+
+/** The requests that a gateway reports: they ended since its last report. */
+export function hearOutcomes({ outcomes }: wire.OutcomesReport, controller: Pick<Controller, 'heardOutcome'>): void {
+  for (const outcome of outcomes) controller.heardOutcome(outcomeOf(outcome));
+}
+
+/** As the cost model has them. */
+function featuresOf(step: NonNullable<wire.WorkSample['step']>): number[] {
+  switch (step.$case) {
+    case 'encode':
+      return [1, step.value.patches];
+    case 'prefill':
+      return [1, step.value.tokens, step.value.squares];
+    case 'decode':
+      return [1, step.value.contextTokens, step.value.batch];
+    default:
+      return step satisfies never;
+  }
+}
+
+function outcomeOf(said: wire.RequestOutcome): Outcome {
+  const { images, patches, promptTokens, cachedTokens, outputTokens, ttftMs, tpotMs } = said;
+  // One that failed before its first token asked for that token all the same.
+  const request = { images, patches, promptTokens, cachedTokens, outputTokens: Math.max(1, outputTokens) };
+  const isKnown = promptTokens > 0 && cachedTokens < promptTokens;
+  return { arrivalMs: Number(said.arrivalUnixMs), request: isKnown ? request : undefined, ttftMs, tpotMs };
+}
