@@ -1,7 +1,7 @@
 // `npm run test:cluster`: starts a real Kubernetes on this machine (test/cluster/kit), runs the tests of
-// test/cluster/src/*.cluster.ts in it and removes it again, whatever happened. Where something is absent, it says what and skips; with
-// TERCET_REQUIRE=kubernetes that is a failure. Options: --build makes the programs of the cluster first (once, about
-// 20 CPU-minutes), --keep leaves the cluster running. Other arguments go to Jest.
+// test/cluster/src/*.cluster.ts in it and removes it again, whatever happened. Where something is absent, it says what
+// and skips; with TERCET_REQUIRE=kubernetes that is a failure. Options: --build makes the programs of the cluster first
+// (once, about 20 CPU-minutes), --keep leaves the cluster running. Other arguments go to Jest.
 // The last line is `N passed, N failed, N skipped`.
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';

@@ -100,6 +100,6 @@ function toShown(decision: Decision) {
     before: nameOf(before),
     target: nameOf(target),
     state: verdict?.kind ?? (doneMs === undefined ? 'moving' : 'watching'),
-    reason: `${percent(expected.target)} of the requests expected to meet the objectives, not ${percent(expected.current)}`,
+    reason: `objectives expected to be met for ${percent(expected.target)}, not ${percent(expected.current)}`,
   };
 }
