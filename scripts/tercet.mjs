@@ -16,6 +16,7 @@ const commands = {
   cli: () => runBuilt('cli/dist/main.js', rest),
   bench: () => runSource('bench/main.ts', rest),
   test: () => runScript('test.mjs', rest),
+  'test:cluster': () => runScript('test-cluster.mjs', rest),
   check: () => runScript('check.mjs', rest),
   build: () => runScript('build.mjs', rest),
   install: () => 0,

@@ -89,6 +89,10 @@ export const errorTable = {
   file_not_found: row('NOT_FOUND', 404, 'never', 'there is no such file'),
   batch_not_found: row('NOT_FOUND', 404, 'never', 'there is no such batch'),
   batch_state: row('FAILED_PRECONDITION', 409, 'never', 'the state of the batch does not allow that'),
+  cluster_unavailable: row('UNAVAILABLE', 503, 'later', 'the Kubernetes API does not answer'),
+  cluster_refused: row('FAILED_PRECONDITION', 500, 'never', 'the Kubernetes API refuses that'),
+  cluster_conflict: row('ABORTED', 503, 'later', 'the object of the cluster changed meanwhile'),
+  leadership_lost: row('ABORTED', 503, 'later', 'another controller leads now'),
   // Start-up and files.
   config_invalid: row('INVALID_ARGUMENT', 500, 'never', 'the configuration is not valid'),
   engine_incompatible: row('FAILED_PRECONDITION', 500, 'never', 'the engine library is not the expected one'),

@@ -1,13 +1,15 @@
 import { EventsConfig, loadConfig } from '@tercet/config';
 import { z } from 'zod';
+import { ClusterConfig } from './cluster/config.js';
+import { groupLimits, ms, perStageMs } from './limits.js';
 
 const perStage = (each: z.ZodDefault<z.ZodNumber>) =>
   z.strictObject({ encode: each, prefill: each, decode: each }).prefault({});
-const ms = (fallback: number, min = 0) => z.number().min(min).default(fallback);
 
 /** The controller of one pool: pods with the same model, which it moves between the stages. */
 export const ControllerConfig = z
   .strictObject({
+    cluster: z.literal('local').default('local'),
     model: z.string().min(1),
     /** gRPC endpoints of the pods. */
     workers: z.array(z.string().min(1)).min(1),
@@ -34,16 +36,8 @@ export const ControllerConfig = z
     verifyMs: ms(30_000, 1000),
     lossMax: z.number().min(0).max(1).default(0.05),
     /** From the end of a drain until the pod serves its new stage, and what its lost caches cost. */
-    switchMs: perStage(ms(1000)),
-    /** What one pod can hold and take into a step. */
-    group: z
-      .strictObject({
-        kvTokensMax: z.int().min(16).default(65_536),
-        sequencesMax: z.int().min(1).default(16),
-        batchTokensMax: z.int().min(64).default(512),
-        chunkTokens: z.int().min(64).default(256),
-      })
-      .prefault({}),
+    switchMs: perStageMs(1000),
+    group: groupLimits,
   })
   .refine(
     ({ least, most }) => (['encode', 'prefill', 'decode'] as const).every((stage) => least[stage] <= most[stage]),
@@ -53,8 +47,11 @@ export const ControllerConfig = z
 
 export type ControllerConfig = z.infer<typeof ControllerConfig>;
 
+/** On one machine, or in a cluster; which one says `cluster`. */
+const AnyConfig = z.discriminatedUnion('cluster', [ControllerConfig, ClusterConfig]);
+
 /** @throws config_invalid */
-export function readConfig(file?: string): ControllerConfig {
+export function readConfig(file?: string): ControllerConfig | ClusterConfig {
   const sources = { environment: process.env, section: 'CONTROLLER', ...(file === undefined ? {} : { file }) };
-  return loadConfig(ControllerConfig, sources);
+  return loadConfig(AnyConfig, sources);
 }

@@ -7,6 +7,7 @@ import type { EventLog } from '@tercet/event-log';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
 import { appModule, EVENTS, LOAD_EVENTS, LOG, PODS, RECONCILER, SERVER } from './app.module.js';
+import { runInCluster } from './cluster/run-in-cluster.js';
 import { type ControllerConfig, readConfig } from './config.js';
 import type { LoadEvents } from './heard/load-events.js';
 import type { WorkerPods } from './pods/worker-pods.js';
@@ -22,13 +23,18 @@ try {
 async function main(args: readonly string[]): Promise<void> {
   const config = configFromArguments(args, readConfig);
   if (config === undefined) return;
+  if (config.cluster === 'kubernetes') await runInCluster(config);
+  else await runOnMachine(config);
+  process.exit(0);
+}
+
+async function runOnMachine(config: ControllerConfig): Promise<void> {
   const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
   const log = app.get<Log>(LOG);
   log.info('controller.ready', { config: maskSecrets(config) });
   log.info('controller.stopping', { reason: await untilStopped() });
   await stop(app, config);
   log.info('controller.stopped');
-  process.exit(0);
 }
 
 /** In order: no new passes and calls, moves that run end or are left to the next controller, then the pods go. */

@@ -13,7 +13,7 @@ export type PassReport = { readonly unixMs: number; readonly tookMs: number } & 
 
 export interface ReconcilerOptions {
   readonly controller: Controller;
-  readonly pods: WorkerPods;
+  readonly pods: Pick<WorkerPods, 'states' | 'statuses'>;
   readonly passMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -91,6 +91,6 @@ export class Reconciler {
   }
 }
 
-function unassigned({ statuses }: WorkerPods): string[] {
+function unassigned({ statuses }: Pick<WorkerPods, 'statuses'>): string[] {
   return statuses.flatMap(({ podId, phase }) => (phase === wire.Phase.PHASE_UNASSIGNED ? [podId] : []));
 }

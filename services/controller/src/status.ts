@@ -89,7 +89,7 @@ function passToWire(last: PassReport): wire.LastPass {
   return { unixMs: unixMs(last.unixMs), tookMs: last.tookMs, kind, failure };
 }
 
-function textOf(problem: Problem): string {
+export function textOf(problem: Problem): string {
   const counts = ({ encode, prefill, decode }: wire.StageCounts) =>
     `${encode} encode, ${prefill} prefill, ${decode} decode`;
   switch (problem.kind) {

@@ -26,6 +26,7 @@ import { openModel } from './models/served-model.js';
 import { OutcomeReports } from './outcome-reports.js';
 import { Admission } from './pipeline/admission.js';
 import { BackgroundAdmission } from './pipeline/background-admission.js';
+import { discoveryOf } from './pods/discovery.js';
 import { PodTable } from './pods/pod-table.js';
 import { PoolWatch } from './pods/pool-watch.js';
 import { gatewayService } from './rpc.js';
@@ -112,10 +113,11 @@ export const GRPC_SERVER = Symbol('grpc server');
       inject: [CONFIG, POOLS, CERTIFICATES, LOG],
       useFactory: (config: GatewayConfig, pools: PoolWatch, ...parts: [CertificateFiles | undefined, Log]) => {
         const [certificates, log] = parts;
-        const { workers: endpoints, workerPollMs: pollMs } = config;
+        const discovery = discoveryOf(config.workers);
+        const { workerPollMs: pollMs } = config;
         const tls = certificates && { ...config.tls, certificates };
         const isTrusted = (podId: string) => !pools.isDistrusted(podId);
-        return new PodTable({ endpoints, pollMs, isTrusted, tls, clock: systemClock, log });
+        return new PodTable({ discovery, pollMs, isTrusted, tls, clock: systemClock, log });
       },
     },
     {

@@ -68,7 +68,7 @@ export const GatewayConfig = z
       .prefault({}),
     /** Public gRPC API: `host:port` or `unix:/path`. */
     grpcEndpoint: z.string().default('127.0.0.1:8081'),
-    /** gRPC endpoints of the stage processes. */
+    /** gRPC endpoints of the stage processes; `name:port` stands for every address of the name, now and later. */
     workers: z.array(z.string().min(1)).default([]),
     /** Mutual TLS with the stages; those behind Unix sockets need none. */
     tls: z

@@ -2,5 +2,5 @@ export { CertificateAuthority, type IssuedFiles, RenewedCertificates } from './c
 export { environment } from './config.js';
 export { freePort } from './free-port.js';
 export { KafkaBroker, kafkaUser } from './kafka-broker.js';
-export { needs, needsKafka, needsModel, needsPythonModules } from './needs.js';
+export { needs, needsClusterPrograms, needsKafka, needsModel, needsPythonModules } from './needs.js';
 export { PrivatePostgres } from './private-postgres.js';

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from '@jest/globals';
 import { modelsConfig } from '@tercet/models';
-import { requiredPeers } from './config.js';
+import { cacheFolder, requiredPeers } from './config.js';
 import { findKafka, type KafkaJars } from './kafka-broker.js';
 import { findProgram } from './programs.js';
 
@@ -45,6 +45,13 @@ export function needsModel(name: string, file: string): string | undefined {
 export function needsKafka(): KafkaJars | undefined {
   const found = findKafka();
   return typeof found === 'string' ? skip('kafka', found) : found;
+}
+
+/** Folder of the Kubernetes programs that `npm run test:cluster -- --build` made, as {@link needs}. */
+export function needsClusterPrograms(): string | undefined {
+  const folder = join(cacheFolder, 'cluster/bin');
+  if (existsSync(join(folder, '.key'))) return folder;
+  return skip('kubernetes', 'needs the programs of Kubernetes: npm run test:cluster -- --build');
 }
 
 function skip(peer: string, reason: string): undefined {

@@ -28,12 +28,21 @@ const switchTimeoutMs = 30_000;
  */
 export class WorkerPods implements Pods, Disposable {
   readonly #model: string;
-  readonly #workers: readonly Worker[];
+  #workers: readonly Worker[] = [];
 
   constructor({ model, endpoints }: WorkerPodsOptions) {
     this.#model = model;
+    this.follow(endpoints);
+  }
+
+  /** These are the pods from now on. */
+  follow(endpoints: readonly string[]): void {
+    const before = this.#workers;
+    const isKept = ({ channel }: Worker) => endpoints.includes(channel.endpoint);
+    for (const { channel } of before.filter((worker) => !isKept(worker))) channel.close();
     this.#workers = endpoints.map((endpoint) => {
-      return { channel: GrpcChannel.open(endpoint), status: undefined, tried: undefined };
+      const known = before.find(({ channel }) => channel.endpoint === endpoint);
+      return known ?? { channel: GrpcChannel.open(endpoint), status: undefined, tried: undefined };
     });
   }
 

@@ -17,6 +17,7 @@ import { internalFields } from '../http/internal-fields.js';
 import { routesOf } from '../http/router.js';
 import { GatewayMetrics } from '../metrics.js';
 import { ModelTable } from '../models/model-table.js';
+import { discoveryOf } from '../pods/discovery.js';
 import { PodTable } from '../pods/pod-table.js';
 import { PoolWatch } from '../pods/pool-watch.js';
 import { gatewayService } from '../rpc.js';
@@ -49,7 +50,7 @@ beforeAll(async () => {
   const fresh = { pollMs: 50, staleMsMax: 30_000 };
   keys = await KeyRing.open({ store: SqliteKeyStore.open(path), clock: systemClock, log, ...fresh });
   system = new MemorySystem();
-  pods = new PodTable({ endpoints: [], pollMs: 1000, clock: systemClock, log });
+  pods = new PodTable({ discovery: discoveryOf([]), pollMs: 1000, clock: systemClock, log });
   const access = new Access({ keys, required: true });
   const models = new ModelTable([testModel()]);
   const generate: Generate = (request, signal) => system.pipeline.run(request, signal);

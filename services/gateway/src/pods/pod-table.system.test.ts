@@ -58,7 +58,8 @@ async function startWorker(podId: string, says: Partial<wire.WorkerStatus> = {})
 function openTable(workers: readonly Worker[], pollMs = longMs): { table: PodTable; events: string[] } {
   const events: string[] = [];
   const log = { info: (event: string) => events.push(event) } as unknown as Log;
-  const table = new PodTable({ endpoints: workers.map(({ endpoint }) => endpoint), pollMs, clock: systemClock, log });
+  const discovery = { endpoints: async () => workers.map(({ endpoint }) => endpoint) };
+  const table = new PodTable({ discovery, pollMs, clock: systemClock, log });
   opened.use(table);
   return { table, events };
 }
@@ -83,9 +84,9 @@ describe('the pods that a gateway knows', () => {
     const worker = await startWorker('p0');
     let isTrusted = false;
     const log = { info: () => undefined } as unknown as Log;
-    const endpoints = [worker.endpoint];
+    const discovery = { endpoints: async () => [worker.endpoint] };
     const table = opened.use(
-      new PodTable({ endpoints, pollMs: longMs, isTrusted: () => isTrusted, clock: systemClock, log }),
+      new PodTable({ discovery, pollMs: longMs, isTrusted: () => isTrusted, clock: systemClock, log }),
     );
     await until(() => table.statuses().length === 1, table);
     expect(table.ready()).toEqual([]);
@@ -125,6 +126,35 @@ describe('the pods that a gateway knows', () => {
     await worker.start();
     await until(() => table.ready().length === 1, table);
     expect(events).toEqual(['pod.lost', 'pod.back']);
+  });
+
+  test('one that comes later serves, and one that left is not known any more', async () => {
+    const workers = [await startWorker('p0')];
+    const { table } = openTable(workers);
+    await until(() => table.ready().length === 1, table);
+    workers.push(await startWorker('p1'));
+    await until(() => table.ready().length === 2, table);
+    workers.shift();
+    for (let i = 0; i < 50 && table.statuses().length > 1; i++)
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(table.statuses()).toMatchObject([{ podId: 'p1' }]);
+  });
+
+  test('nobody can say which pods there are: those that are known go on serving', async () => {
+    const worker = await startWorker('p0');
+    let answers = true;
+    const endpoints = async () => {
+      if (!answers) throw new Error('no name server');
+      return [worker.endpoint];
+    };
+    const events: string[] = [];
+    const log = { error: (event: string) => events.push(event) } as unknown as Log;
+    const table = opened.use(new PodTable({ discovery: { endpoints }, pollMs: 100, clock: systemClock, log }));
+    await until(() => table.ready().length === 1, table);
+    answers = false;
+    await until(() => events.length > 0, table);
+    expect(table.ready()).toHaveLength(1);
+    expect(events).toEqual(['pods.discovery_failed']);
   });
 
   test('who waits for a pod is told that there is none when its time is over', async () => {

@@ -4,9 +4,10 @@ import { TercetError, toTercetError, wire } from '@tercet/contracts';
 import { GrpcChannel, type GrpcTls } from '@tercet/grpc';
 import type { Log } from '@tercet/telemetry';
 import type { PodView } from '../pipeline/plan.js';
+import type { Discovery } from './discovery.js';
 
 export interface PodTableOptions {
-  readonly endpoints: readonly string[];
+  readonly discovery: Discovery;
   /** Between two questions to a pod that answers; a call that finds things changed asks at once. */
   readonly pollMs: number;
   readonly tls?: GrpcTls | undefined;
@@ -23,6 +24,8 @@ export class Pod {
   status: wire.WorkerStatus | undefined;
   /** Calls of this gateway that run there: newer than any report. */
   calls = 0;
+  /** Aborts when the pod is not among those that there are any more. */
+  readonly gone = new AbortController();
 
   constructor(endpoint: string, tls?: GrpcTls) {
     this.endpoint = endpoint;
@@ -34,10 +37,15 @@ const pollTimeoutMs = 2000;
 /** Between two questions at least, and while a pod does not answer or a request waits for one. */
 const pollMsMin = 100;
 
+/** Between two questions which pods there are. */
+const discoverMs = 1000;
+
 /** Which stage processes there are, what role each has and how busy it is; asked of them at an interval. */
 export class PodTable implements Disposable {
   readonly #options: PodTableOptions;
-  readonly #pods: readonly Pod[];
+  readonly #pods = new Map<string, Pod>();
+  /** Gone, with calls that still run there. */
+  #leaving: readonly Pod[] = [];
   readonly #stop = new AbortController();
   #changed = Promise.withResolvers<void>();
   #hurry = new AbortController();
@@ -45,14 +53,13 @@ export class PodTable implements Disposable {
 
   constructor(options: PodTableOptions) {
     this.#options = options;
-    this.#pods = options.endpoints.map((endpoint) => new Pod(endpoint, options.tls));
-    for (const pod of this.#pods) void this.#watch(pod);
+    void this.#discover();
   }
 
   /** Pods that are ready, as the planner wants them. */
   ready(): PodView<Pod>[] {
     const { isTrusted = () => true } = this.#options;
-    return this.#pods.flatMap((pod) => {
+    return [...this.#pods.values()].flatMap((pod) => {
       const { status } = pod;
       if (status?.phase !== wire.Phase.PHASE_READY) return [];
       const { podId, role, epoch, model, load } = status;
@@ -63,7 +70,7 @@ export class PodTable implements Disposable {
   }
 
   statuses(): wire.WorkerStatus[] {
-    return this.#pods.flatMap(({ status }) => status ?? []);
+    return [...this.#pods.values()].flatMap(({ status }) => status ?? []);
   }
 
   /** The pod said that what is known of it is wrong, or did not answer: it serves nothing until it is asked again. */
@@ -90,7 +97,44 @@ export class PodTable implements Disposable {
 
   [Symbol.dispose](): void {
     this.#stop.abort();
-    for (const { channel } of this.#pods) channel.close();
+    for (const { channel } of [...this.#pods.values(), ...this.#leaving]) channel.close();
+  }
+
+  async #discover(): Promise<void> {
+    const { discovery, log } = this.#options;
+    const { signal } = this.#stop;
+    let isKnown = true;
+    while (!signal.aborted) {
+      try {
+        this.#follow(await discovery.endpoints());
+        isKnown = true;
+      } catch (error) {
+        // Those that are known go on serving.
+        if (isKnown) log.error('pods.discovery_failed', { error: toTercetError(error) });
+        isKnown = false;
+      }
+      await sleep(discoverMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  #follow(endpoints: readonly string[]): void {
+    if (this.#stop.signal.aborted) return;
+    const now = new Set(endpoints);
+    for (const [endpoint, pod] of this.#pods) {
+      if (now.has(endpoint)) continue;
+      this.#pods.delete(endpoint);
+      pod.gone.abort();
+      this.#leaving = [...this.#leaving, pod];
+    }
+    const isIdle = ({ calls }: Pod) => calls === 0;
+    for (const { channel } of this.#leaving.filter(isIdle)) channel.close();
+    this.#leaving = this.#leaving.filter((pod) => !isIdle(pod));
+    for (const endpoint of now) {
+      if (this.#pods.has(endpoint)) continue;
+      const pod = new Pod(endpoint, this.#options.tls);
+      this.#pods.set(endpoint, pod);
+      void this.#watch(pod);
+    }
   }
 
   #askSoon(): void {
@@ -100,7 +144,7 @@ export class PodTable implements Disposable {
 
   async #watch(pod: Pod): Promise<void> {
     const { pollMs, log } = this.#options;
-    const { signal } = this.#stop;
+    const signal = AbortSignal.any([this.#stop.signal, pod.gone.signal]);
     const worker = pod.channel.client(wire.WorkerDefinition);
     let wasReachable = true;
     while (!signal.aborted) {

@@ -1,0 +1,29 @@
+import { EventsConfig } from '@tercet/config';
+import { z } from 'zod';
+import { groupLimits, ms, perStageMs } from '../limits.js';
+
+/** The controller of a cluster: of every `ServingPool` of a namespace, while it leads. */
+export const ClusterConfig = z
+  .strictObject({
+    cluster: z.literal('kubernetes'),
+    namespace: z.string().min(1).max(63),
+    /** Without it, the account of the pod that this process runs in. */
+    kubeconfig: z.string().exactOptional(),
+    /** Who this is among the controllers that stand by: the name of its pod. */
+    identity: z.string().min(1).max(253),
+    leaseName: z.string().min(1).max(253).default('tercet-controller'),
+    /** The lease ends so long after its holder was last heard of. */
+    leaseMs: z.int().min(1000).default(6000),
+    /** Where it answers whether it lives: `host:port`. */
+    grpcEndpoint: z.string().min(1),
+    /** Port of the stage processes in every pod. */
+    workerPort: z.int().min(1).max(65535).default(7070),
+    /** Where pods and gateways report what they do; without it nothing is proposed. */
+    events: EventsConfig,
+    passMs: ms(2000, 100),
+    switchMs: perStageMs(1000),
+    group: groupLimits,
+  })
+  .readonly();
+
+export type ClusterConfig = z.infer<typeof ClusterConfig>;

@@ -1,0 +1,204 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { toTercetError } from '@tercet/contracts';
+import { Controller, type Pass } from '@tercet/controller-core';
+import type { EventLog } from '@tercet/event-log';
+import {
+  type KubernetesApi,
+  PoolPods,
+  type PoolWorkloads,
+  type ServingPool,
+  type ServingPools,
+  selectorOf,
+  selectorText,
+  tellOfPool,
+  type Workload,
+  withTransitions,
+} from '@tercet/kubernetes';
+import { type Log, systemClock } from '@tercet/telemetry';
+import { believedShape } from '../believed-shape.js';
+import { LoadEvents } from '../heard/load-events.js';
+import { WorkerPods } from '../pods/worker-pods.js';
+import { Reconciler } from '../reconcile.js';
+import type { Claims } from './claims.js';
+import { ClusterPods } from './cluster-pods.js';
+import type { ClusterConfig } from './config.js';
+import { LedgerInStatus } from './ledger-in-status.js';
+import { eventsOf } from './pass-events.js';
+import { conditionsOf, resourceStatus } from './resource-status.js';
+
+export interface PoolRunnerOptions {
+  readonly api: KubernetesApi;
+  readonly pools: ServingPools;
+  readonly workloads: PoolWorkloads;
+  readonly pool: ServingPool;
+  readonly config: ClusterConfig;
+  readonly term: number;
+  /** Where pods and gateways report; without it nothing is heard, and nothing proposed. */
+  readonly events: EventLog | undefined;
+  readonly log: Log;
+  /** Aborts when this process does not lead any more. */
+  readonly signal: AbortSignal;
+}
+
+interface Parts {
+  readonly pods: PoolPods;
+  readonly workers: WorkerPods;
+  readonly cluster: ClusterPods;
+  readonly controller: Controller;
+}
+
+/** Between two looks at labels, workload and status. */
+const tendMs = 500;
+const recentMs = 60_000;
+/** A switch that runs when the controller stops is left to the next one after this. */
+const patienceMs = 2000;
+
+/** Runs one pool as long as its resource stays as it is: passes, labels, the workload's size, and the status. */
+export class PoolRunner implements AsyncDisposable {
+  readonly pool: ServingPool;
+  readonly #options: PoolRunnerOptions;
+  readonly #parts: Parts;
+  readonly #reconciler: Reconciler;
+  readonly #stop = new AbortController();
+  readonly #hearing: LoadEvents;
+  readonly #tending: Promise<void>;
+  #contested: Claims['contested'] = [];
+  #workload: Workload | undefined;
+  #conditions: ServingPool['status']['conditions'];
+  #written = '';
+
+  private constructor(options: PoolRunnerOptions, parts: Parts) {
+    const { pool, config, log } = options;
+    this.pool = pool;
+    this.#options = options;
+    this.#parts = parts;
+    this.#conditions = pool.status.conditions;
+    this.#reconciler = new Reconciler({
+      controller: parts.controller,
+      pods: parts.cluster,
+      passMs: config.passMs,
+      clock: systemClock,
+      log,
+      onPass: (pass) => void this.#tell(pass),
+    });
+    this.#hearing = new LoadEvents({
+      events: options.events,
+      model: pool.spec.model,
+      controller: parts.controller,
+      isOurs: (id) => parts.workers.statuses.some(({ podId }) => podId === id),
+      clock: systemClock,
+      log,
+    });
+    this.#tending = this.#tend();
+  }
+
+  /** @throws ledger_invalid, cluster_unavailable, cluster_refused */
+  static async open(options: PoolRunnerOptions): Promise<PoolRunner> {
+    const { api, pools, pool, config, term, log, signal } = options;
+    const { model } = pool.spec;
+    const selector = selectorText(selectorOf(pool));
+    const store = new LedgerInStatus({ pools, pool: pool.name, term, signal });
+    await using opened = new AsyncDisposableStack();
+    const pods = opened.use(
+      await PoolPods.open({ api, selector, onFailure: (error) => log.error('pods.watch_broke', { error }) }),
+    );
+    const workers = opened.use(new WorkerPods({ model, endpoints: [] }));
+    const cluster = new ClusterPods({ pods, workers, port: config.workerPort, log });
+    const controller = await Controller.open({
+      spec: pool.spec,
+      pods: cluster,
+      store,
+      shape: believedShape(config.group),
+      mustBeMeasured: true,
+      switchMs: config.switchMs,
+      clock: systemClock,
+      onFailure: ({ podId, role, expectedEpoch }, error) =>
+        log.error('role.not_changed', { podId, role, expectedEpoch, error }),
+    });
+    opened.move();
+    return new PoolRunner(options, { pods, workers, cluster, controller });
+  }
+
+  /** Names of the pods that its selector matches. */
+  get matched(): string[] {
+    return this.#parts.cluster.matched;
+  }
+
+  /** Which of them are its own. */
+  own({ owned, contested }: Claims): void {
+    this.#parts.cluster.own((podName) => owned.has(podName));
+    this.#contested = contested;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stop.abort();
+    await this.#hearing[Symbol.asyncDispose]();
+    await this.#reconciler.stop(AbortSignal.timeout(patienceMs));
+    await this.#tending;
+    this.#parts.workers[Symbol.dispose]();
+    await this.#parts.pods[Symbol.asyncDispose]();
+  }
+
+  async #tend(): Promise<void> {
+    const signal = AbortSignal.any([this.#options.signal, this.#stop.signal]);
+    let isWell = true;
+    while (!signal.aborted) {
+      try {
+        await this.#parts.cluster.label(signal);
+        await this.#size(signal);
+        await this.#writeStatus(signal);
+        isWell = true;
+      } catch (error) {
+        if (isWell && !signal.aborted) this.#options.log.error('pool.not_tended', { error: toTercetError(error) });
+        isWell = false;
+      }
+      await sleep(tendMs, undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  /** The workload makes as many pods as the resource says. */
+  async #size(signal: AbortSignal): Promise<void> {
+    const { workloads, log } = this.#options;
+    const { pods } = this.pool.spec;
+    this.#workload = await workloads.find(selectorOf(this.pool), signal);
+    if (this.#workload === undefined || this.#workload.replicas === pods) return;
+    const { name, replicas } = this.#workload;
+    await workloads.scale(name, pods, signal);
+    log.info('workload.scaled', { workload: name, from: replicas, to: pods });
+  }
+
+  async #writeStatus(signal: AbortSignal): Promise<void> {
+    const { pools, term } = this.#options;
+    const { controller, cluster } = this.#parts;
+    const refusal = this.#workload?.refusal;
+    const parts = {
+      pool: this.pool,
+      ledger: controller.ledger,
+      states: cluster.latest,
+      missing: [...cluster.unschedulable, ...(refusal === undefined ? [] : [refusal])],
+      contested: this.#contested,
+      recent: controller.lately(recentMs),
+      last: this.#reconciler.last,
+    };
+    const now = { unixMs: systemClock.unixMs(), generation: this.pool.generation };
+    const conditions = withTransitions(this.#conditions ?? [], conditionsOf(parts), now);
+    const status = { ...resourceStatus(parts), conditions };
+    const text = JSON.stringify(status);
+    if (text === this.#written) return;
+    await pools.writeStatus(this.pool.name, status, { term, signal });
+    this.#conditions = conditions;
+    this.#written = text;
+  }
+
+  async #tell(pass: Pass): Promise<void> {
+    const { api, log, signal } = this.#options;
+    for (const event of eventsOf(pass)) {
+      log.info('pool.event', { pool: this.pool.name, ...event });
+      try {
+        await tellOfPool(api, { pool: this.pool, event, unixMs: systemClock.unixMs() }, signal);
+      } catch (error) {
+        log.error('pool.event_not_told', { reason: event.reason, error: toTercetError(error) });
+      }
+    }
+  }
+}

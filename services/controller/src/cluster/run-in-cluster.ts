@@ -1,0 +1,34 @@
+import { maskSecrets, untilStopped } from '@tercet/config';
+import { GrpcServer } from '@tercet/grpc';
+import { KubernetesApi, LeaderElection } from '@tercet/kubernetes';
+import { openLog, systemClock } from '@tercet/telemetry';
+import { openEvents } from '../events.js';
+import type { ClusterConfig } from './config.js';
+import { PoolFleet } from './pool-fleet.js';
+
+/** The life of a controller in a cluster: it stands by, leads while it holds the lease, and gives it up in the end. */
+export async function runInCluster(config: ClusterConfig): Promise<void> {
+  const { namespace, kubeconfig, identity, leaseName, leaseMs, grpcEndpoint } = config;
+  const log = openLog({ service: 'controller', identity, pid: process.pid });
+  const api = KubernetesApi.open({ namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) });
+  const events = await openEvents(config.events, identity);
+  const fleet = new PoolFleet({ api, config, events, log });
+  const election = new LeaderElection({
+    api,
+    name: leaseName,
+    identity,
+    durationMs: leaseMs,
+    clock: systemClock,
+    onFailure: (error) => log.error('lease.not_held', { error }),
+  });
+  // Nothing is served here: that it listens says that it lives.
+  await using _server = await GrpcServer.open(grpcEndpoint, []);
+  const stop = new AbortController();
+  const leading = election.run((term, signal) => fleet.lead(term, signal), stop.signal);
+  log.info('controller.ready', { config: maskSecrets(config) });
+  log.info('controller.stopping', { reason: await untilStopped() });
+  stop.abort();
+  await leading;
+  await events?.[Symbol.asyncDispose]();
+  log.info('controller.stopped');
+}
