@@ -1,5 +1,6 @@
-// `pnpm check`: types, protobuf and what it must not break, lint and format, import rules, tidy rules, third-party notices, unit tests. Stops at nothing:
-// every part reports. `--no-tests` leaves the unit tests out (the full test run has them anyway).
+// `pnpm check`: types, protobuf and what it must not break, lint and format, import rules, tidy rules, third-party
+// notices, unit tests. Stops at nothing: every part reports. `--no-tests` leaves the unit tests out (the full test run
+// has them anyway).
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -192,6 +192,42 @@ describe('roles', () => {
   });
 });
 
+describe('several encoders', () => {
+  test('share the pictures of one request, and the text is that of one encoder', async () => {
+    const { ROLE_ENCODE, ROLE_DECODE } = wire.Role;
+    const shades = [20, 60, 100, 140].map((shade) => squarePicture([shade, 30, 200 - shade]));
+    const content = [...shades.map(imagePart), { type: 'text', text: 'Which image has a blue square?' }];
+    const request = { model, temperature: 0, max_tokens: 24, messages: [{ role: 'user', content }] };
+    const before = await Promise.all(['encode-0', 'encode-1'].map(requestsDone));
+    const shared = await json(await system.post('/v1/chat/completions', request));
+    const after = await Promise.all(['encode-0', 'encode-1'].map(requestsDone));
+    expect(shared.tercet.pods.encode.toSorted()).toEqual(['encode-0', 'encode-1']);
+    expect(after.map((count, i) => count > (before[i] as bigint))).toEqual([true, true]);
+    await become('encode-1', ROLE_DECODE);
+    const alone = await json(await system.post('/v1/chat/completions', request));
+    expect(alone.tercet.pods.encode).toEqual(['encode-0']);
+    expect(alone.choices[0].message.content).toBe(shared.choices[0].message.content);
+    await become('encode-1', ROLE_ENCODE);
+  });
+});
+
+describe('one process', () => {
+  test('takes every role in turn with its weights loaded once, and the text stays the same', async () => {
+    const { ROLE_ENCODE, ROLE_PREFILL, ROLE_DECODE } = wire.Role;
+    const request = ask('What colour is the square?', red);
+    const expected = (await json(await system.post('/v1/chat/completions', request))).choices[0].message.content;
+    const first = await statusOf('decode-1');
+    const pid = system.pidOf('decode-1');
+    for (const role of [ROLE_ENCODE, ROLE_PREFILL, ROLE_DECODE, ROLE_ENCODE, ROLE_DECODE]) {
+      const now = await become('decode-1', role);
+      const answer = await json(await system.post('/v1/chat/completions', request));
+      expect([wire.Role[role], answer.choices[0].message.content]).toEqual([wire.Role[role], expected]);
+      expect([now.modelDigest, system.pidOf('decode-1')]).toEqual([first.modelDigest, pid]);
+      expect(Number(now.residentBytes)).toBeLessThan(2 * Number(first.residentBytes));
+    }
+  });
+});
+
 describe('the official OpenAI client', () => {
   test('lists models, chats and streams', async () => {
     const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: 'none' });
@@ -294,6 +330,28 @@ describe('the system', () => {
     expect(text).toMatch(/tercet_ttft_part_seconds_bucket\{le="0.01",model="tercet-tiny",part="encode"\}/);
   });
 });
+
+/** Gives a process another role, and waits until the gateway knows. */
+async function become(podId: string, role: wire.Role): Promise<wire.WorkerStatus> {
+  using channel = GrpcChannel.open(`unix:${system.folder}/run/${podId}.sock`);
+  const worker = channel.client(wire.WorkerDefinition);
+  const { epoch: expectedEpoch } = await worker.getStatus({});
+  const status = await worker.setRole({ role, expectedEpoch, drainTimeoutMs: 5000 });
+  const roleName = wire.Role[role].replace('ROLE_', '').toLowerCase();
+  await system.until((pods) =>
+    pods.some((pod) => pod.podId === podId && pod.role === roleName && pod.phase === 'ready'),
+  );
+  return status;
+}
+
+async function statusOf(podId: string): Promise<wire.WorkerStatus> {
+  using channel = GrpcChannel.open(`unix:${system.folder}/run/${podId}.sock`);
+  return await channel.client(wire.WorkerDefinition).getStatus({});
+}
+
+async function requestsDone(podId: string): Promise<bigint> {
+  return (await statusOf(podId)).load?.requestsDone ?? 0n;
+}
 
 // biome-ignore lint/suspicious/noExplicitAny: a response is what the test says it is
 async function json(response: Response): Promise<any> {

@@ -52,7 +52,8 @@ export class EncodeStage implements MountedStage {
   /**
    * Media tokens of some tiles of one image, in the order asked for, as one leased tensor. The call lasts until it was
    * read or its lease ended; a caller that leaves earlier gives it up.
-   * @throws stage_protocol, feature_unsupported, invalid_request, media_invalid, media_too_large, media_type_unsupported, overloaded
+   * @throws stage_protocol, feature_unsupported, invalid_request, media_invalid, media_too_large,
+   *   media_type_unsupported, overloaded
    */
   async *encodeTiles(request: wire.EncodeTilesRequest, signal: AbortSignal): AsyncGenerator<wire.EncodeTilesResponse> {
     const { engine, clock, tilesMax } = this.#options;

@@ -145,13 +145,18 @@ export function chatTemplateOf(gguf: Gguf): ChatTemplate {
   return new ChatTemplate(source, { bosToken: tokenText('bos'), eosToken: tokenText('eos') });
 }
 
+/** What a template trims where it was made for Python's: all that JavaScript's `trim` takes but U+FEFF. */
+const whiteSpace = /[\t-\r \u00A0\u1680\u2000-\u200A\u2028\u2029\u202F\u205F\u3000]/;
+
 /** White space stays outside the marks, where a template that trims finds it. */
 function marked(text: string): string {
   const clean = text.replaceAll(open, '\uFFFD').replaceAll(close, '\uFFFD');
-  const core = clean.trim();
-  if (core === '') return clean;
-  const from = clean.indexOf(core);
-  return `${clean.slice(0, from)}${open}${core}${close}${clean.slice(from + core.length)}`;
+  let from = 0;
+  let to = clean.length;
+  while (from < to && whiteSpace.test(clean.charAt(from))) from++;
+  while (to > from && whiteSpace.test(clean.charAt(to - 1))) to--;
+  if (from === to) return clean;
+  return `${clean.slice(0, from)}${open}${clean.slice(from, to)}${close}${clean.slice(to)}`;
 }
 
 function segmentsOf(printed: string): PromptSegment[] {
