@@ -1,5 +1,6 @@
 // `npm run -s bench -- SUITE [--json] [suite options]`: runs one suite and prints what it found; the last line is one
-// JSON object {suite, metrics, peer, omitted, commit, machine}; omitted, where there is any, says why. Progress and tables go to standard error with --json.
+// JSON object {suite, metrics, peer, omitted, commit, machine}; omitted, where there is any, says why.
+// Progress and tables go to standard error with --json.
 import { execFileSync } from 'node:child_process';
 import { cpus, totalmem } from 'node:os';
 import { type BenchResult, type BenchSuite, onlyMeasured } from './suite.js';

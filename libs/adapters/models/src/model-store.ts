@@ -116,7 +116,7 @@ export class ModelStore {
     return bytes;
   }
 
-  /** True when the file is here, whole, and what the catalog says of it. A file that a person put there by hand is checked once. */
+  /** True when the file is here, whole, and as the catalog says. One that a person put there is checked once. */
   async isReady(model: CatalogModel, file: CatalogFile): Promise<boolean> {
     if (this.#localPath(file) !== undefined) return true;
     const path = this.pathOf(model, file);

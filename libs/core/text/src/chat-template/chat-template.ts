@@ -130,8 +130,8 @@ export class ChatTemplate {
 }
 
 /**
- * The template of a model file. Where it carries none, as base models do: turns that its vocabulary has tokens for, else
- * plain lines, `User: …` and `Assistant:`.
+ * The template of a model file. Where it carries none, as base models do: turns that its vocabulary has tokens for,
+ * else plain lines, `User: …` and `Assistant:`.
  * @throws model_file_invalid
  */
 export function chatTemplateOf(gguf: Gguf): ChatTemplate {
