@@ -4,8 +4,9 @@ import { TercetError } from '@tercet/contracts';
 export type LogFields = Readonly<Record<string, unknown>>;
 
 /**
- * One JSON line per decision or state change, to standard error. `error` means that a person must act. Of a failure that
- * is the client's, only the code is written: its message may quote what the client sent, and is for the client to read.
+ * One JSON line per decision or state change, to standard error. `error` means that a person must act.
+ * Of a failure that is the client's, only the code is written: its message may quote what the client sent, and is for
+ * the client to read.
  */
 export interface Log {
   info(event: string, fields?: LogFields): void;
