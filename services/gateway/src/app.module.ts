@@ -1,7 +1,7 @@
 import { createServer, type Server } from 'node:http';
 import { hostname } from 'node:os';
 import { type DynamicModule, Module } from '@nestjs/common';
-import { CertificateFiles } from '@tercet/certificates';
+import { type CertificateFiles, openCertificates } from '@tercet/certificates';
 import { TercetError, toTercetError } from '@tercet/contracts';
 import type { EventLog } from '@tercet/event-log';
 import { GrpcServer } from '@tercet/grpc';
@@ -84,8 +84,7 @@ export const GRPC_SERVER = Symbol('grpc server');
       provide: CERTIFICATES,
       inject: [CONFIG, LOG],
       useFactory: ({ tls }: GatewayConfig, log: Log) =>
-        tls &&
-        new CertificateFiles(tls, { ...tls, onBadChange: (error) => log.error('certificates.not_renewed', { error }) }),
+        openCertificates(tls, (error) => log.error('certificates.not_renewed', { error })),
     },
     {
       provide: KEYS,

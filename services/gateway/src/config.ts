@@ -1,5 +1,6 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { CertificatesConfig } from '@tercet/certificates';
 import { EventsConfig, loadConfig } from '@tercet/config';
 import { TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
@@ -71,17 +72,7 @@ export const GatewayConfig = z
     /** gRPC endpoints of the stage processes; `name:port` stands for every address of the name, now and later. */
     workers: z.array(z.string().min(1)).default([]),
     /** Mutual TLS with the stages; those behind Unix sockets need none. */
-    tls: z
-      .strictObject({
-        ca: z.string().min(1),
-        cert: z.string().min(1),
-        key: z.string().min(1),
-        /** Name that the certificates of stages must have, where it is not the host of their endpoint. */
-        serverName: z.string().min(1).exactOptional(),
-        /** How often the files are looked at. */
-        refreshMs: z.int().min(100).default(10_000),
-      })
-      .exactOptional(),
+    tls: CertificatesConfig.exactOptional(),
     workerPollMs: z.int().min(100).default(1000),
     /** API keys. Without a path there are none, and everybody may do everything. */
     keys: z

@@ -1,5 +1,5 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { CertificateFiles } from '@tercet/certificates';
+import { type CertificateFiles, openCertificates } from '@tercet/certificates';
 import { EngineThread } from '@tercet/engine-thread';
 import { GrpcServer } from '@tercet/grpc';
 import { openTileCutter, type TileCutter } from '@tercet/image';
@@ -51,8 +51,7 @@ export const SERVER = Symbol('server');
       provide: CERTIFICATES,
       inject: [CONFIG, LOG],
       useFactory: ({ tls }: StageConfig, log: Log) =>
-        tls &&
-        new CertificateFiles(tls, { ...tls, onBadChange: (error) => log.error('certificates.not_renewed', { error }) }),
+        openCertificates(tls, (error) => log.error('certificates.not_renewed', { error })),
     },
     {
       provide: MEMORY,
@@ -158,8 +157,9 @@ export const SERVER = Symbol('server');
         const [host, control, metrics, tracer, certificates] = parts;
         const calls = new MeasuredCalls({ metrics, tracer, clock: systemClock });
         const options = certificates && { tls: { certificates }, peers: tls?.callers };
-        const services = servicesOf({ host, control, calls, controllers: tls?.controllers });
-        return GrpcServer.open(grpcEndpoint, services, options);
+        // Behind a Unix socket nobody has a name.
+        const controllers = grpcEndpoint.startsWith('unix:') ? undefined : tls?.controllers;
+        return GrpcServer.open(grpcEndpoint, servicesOf({ host, control, calls, controllers }), options);
       },
     },
   ],

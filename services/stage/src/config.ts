@@ -1,4 +1,5 @@
 import { availableParallelism } from 'node:os';
+import { CertificatesConfig } from '@tercet/certificates';
 import { EventsConfig, loadConfig } from '@tercet/config';
 import { TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
@@ -23,6 +24,14 @@ export const StageConfig = z
     grpcEndpoint: z.string().min(1),
     tensors: Listen,
     /** Mutual TLS with every process on another machine, for calls and tensors; Unix sockets need none. */
+    tls: CertificatesConfig.extend({
+      /** Names of those who may call: gateways and controllers. Absent: every peer with a certificate. */
+      callers: z.array(z.string().min(1)).min(1).exactOptional(),
+      /** Of these, who may change roles and drain. Absent: all of them. */
+      controllers: z.array(z.string().min(1)).min(1).exactOptional(),
+      /** Each pod's certificate has its id as a DNS name: a tensor is then read by the pod that it is for alone. */
+      namesPods: z.boolean().default(false),
+    }).exactOptional(),
     tls: z
       .strictObject({
         ca: z.string().min(1),

@@ -49,6 +49,7 @@ const importFixtures: Record<string, [string, string][]> = {
   'core-order-controller': [['libs/core/controller/src/ad.ts', '../../kv/src/index.js']],
   'core-order-event-log': [['libs/core/event-log/src/ae.ts', '../../kv/src/index.js']],
   'core-order-jobs': [['libs/core/jobs/src/af.ts', '../../kv/src/index.js']],
+  'core-order-tenancy': [['libs/core/tenancy/src/ag.ts', '../../kv/src/index.js']],
   'adapter-knows-no-adapter': [['libs/adapters/ggml/src/s.ts', '../../grpc/src/index.js']],
   'adapter-knows-no-service': [['libs/adapters/ggml/src/t.ts', '../../../../services/gateway/src/index.js']],
   'service-knows-no-service': [['services/encode/src/u.ts', '../../gateway/src/index.js']],

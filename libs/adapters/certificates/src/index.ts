@@ -1,1 +1,2 @@
 export { CertificateFiles, type CertificatePaths } from './certificate-files.js';
+export { CertificatesConfig, openCertificates } from './certificates-config.js';
