@@ -59,10 +59,10 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfi
   const patience = AbortSignal.timeout(drainTimeoutMs);
   await app.get<RoleHost<Stage>>(ROLE_HOST).stop(patience);
   await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(1000));
+  await app.get<MetricsServer | undefined>(METRICS_SERVER)?.[Symbol.asyncDispose]();
   await app.get<EngineThread>(ENGINE).close(AbortSignal.abort());
   await app.get<TensorPlane>(TENSORS).close();
   await app.get<TileCutter>(IMAGES)[Symbol.asyncDispose]();
   app.get<SharedMemory>(MEMORY).close();
-  await app.get<MetricsServer | undefined>(METRICS_SERVER)?.[Symbol.asyncDispose]();
   await app.get<Tracer>(TRACER).close();
 }
