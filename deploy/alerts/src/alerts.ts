@@ -99,9 +99,9 @@ const stages: Alert[] = [
   {
     name: 'TercetQueueNeverEmpty',
     severity: 'warning',
-    expr: `min_over_time((${promql.sum('tercet_stage_waiting', perRole)})[10m:30s]) > 0`,
+    expr: `sum by (namespace, role) (min_over_time(${promql.series('tercet_stage_waiting')}[10m])) > 0`,
     for: '5m',
-    summary: 'Requests wait for {{ $labels.role }} all the time, {{ $value }} at least.',
+    summary: 'Requests wait in the {{ $labels.role }} pods all the time, {{ $value }} at least.',
   },
   {
     name: 'TercetKvFull',

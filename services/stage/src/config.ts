@@ -32,27 +32,13 @@ export const StageConfig = z
       /** Each pod's certificate has its id as a DNS name: a tensor is then read by the pod that it is for alone. */
       namesPods: z.boolean().default(false),
     }).exactOptional(),
-    tls: z
-      .strictObject({
-        ca: z.string().min(1),
-        cert: z.string().min(1),
-        key: z.string().min(1),
-        /** Name that the certificates of other stages must have, where it is not the host of their endpoint. */
-        serverName: z.string().min(1).exactOptional(),
-        /** Names of those who may call: gateways and controllers. */
-        callers: z.array(z.string().min(1)).min(1).exactOptional(),
-        /** Of these, who may change roles. */
-        controllers: z.array(z.string().min(1)).min(1).exactOptional(),
-        /** Each pod's certificate has its id as a DNS name: a tensor is then read by the pod that it is for alone. */
-        namesPods: z.boolean().default(false),
-        /** How often the files are looked at. */
-        refreshMs: z.int().min(100).default(10_000),
-      })
-      .exactOptional(),
     /** Whether processes of this machine map each other's tensors; without it they go through `tensors`. */
     sharedMemory: z.boolean().default(true),
-    /** Grows with each start of this pod, so that a lease never survives a restart. */
-    generation: z.int().min(0).default(0),
+    /** Grows with each start of this pod, so that a lease never survives a restart: the time, where nobody counts. */
+    generation: z
+      .int()
+      .min(0)
+      .default(() => Math.floor(Date.now() / 1000)),
     /** Role and epoch that were recorded for this pod; `none` waits for an assignment. */
     role: z.enum(['none', 'encode', 'prefill', 'decode']).default('none'),
     epoch: z.int().min(0).default(0),

@@ -64,11 +64,11 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfi
   await app.get<RoleHost<Stage>>(ROLE_HOST).stop(patience);
   await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(1000));
   await app.get<LoadReports>(LOAD_REPORTS)[Symbol.asyncDispose]();
+  await app.get<MetricsServer | undefined>(METRICS_SERVER)?.[Symbol.asyncDispose]();
   await app.get<EngineThread>(ENGINE).close(AbortSignal.abort());
   await app.get<TensorPlane>(TENSORS).close();
   await app.get<TileCutter>(IMAGES)[Symbol.asyncDispose]();
   app.get<CertificateFiles | undefined>(CERTIFICATES)?.[Symbol.dispose]();
   app.get<SharedMemory>(MEMORY).close();
-  await app.get<MetricsServer | undefined>(METRICS_SERVER)?.[Symbol.asyncDispose]();
   await app.get<Tracer>(TRACER).close();
 }

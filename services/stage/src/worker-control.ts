@@ -80,8 +80,10 @@ export class WorkerControl {
       metrics.count('tercet_role_switches_total', { outcome });
     }
     const { drainMs, switchMs } = host.lastSwitch;
-    metrics.observe('tercet_role_switch_seconds', { part: 'drain' }, drainMs / 1000);
-    metrics.observe('tercet_role_switch_seconds', { part: 'switch' }, switchMs / 1000);
+    if (host.state.epoch !== before.epoch) {
+      metrics.observe('tercet_role_switch_seconds', { part: 'drain' }, drainMs / 1000);
+      metrics.observe('tercet_role_switch_seconds', { part: 'switch' }, switchMs / 1000);
+    }
     log.info('role.changed', {
       from: wire.Role[before.role],
       to: wire.Role[request.role],

@@ -60,10 +60,10 @@ export class OtlpTracer implements Tracer {
 
   begin({ requestId, traceparent, startMs }: RequestStart): RequestSpan {
     const parent = contextOf(traceparent);
-    this.#ids.nextTraceId = traceIdOf(requestId);
+    if (parent === undefined) this.#ids.nextTraceId = traceIdOf(requestId);
     const kind = SpanKind.SERVER;
     const span = this.#tracer.startSpan('request', { kind, startTime: startMs }, parent ?? ROOT_CONTEXT);
-    span.setAttribute('tercet.request_id', requestId);
+    span.setAttribute('tercet.requestId', requestId);
     return { traceparent: traceparentOf(span.spanContext()), end: (end) => finish(span, end) };
   }
 
@@ -115,7 +115,7 @@ function traceparentOf({ traceId, spanId, traceFlags }: SpanContext): string {
 
 function finish(span: Span, { endMs, attributes, error }: Pick<SpanPart, 'endMs' | 'attributes' | 'error'>): void {
   for (const [key, value] of Object.entries(attributes ?? {})) {
-    span.setAttribute(`tercet.${key}`, typeof value === 'object' ? [...value] : value);
+    span.setAttribute(`tercet.${key}`, value);
   }
   if (error !== undefined) span.setStatus({ code: SpanStatusCode.ERROR, message: error });
   span.end(endMs);

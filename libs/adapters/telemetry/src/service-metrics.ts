@@ -1,3 +1,4 @@
+import { assert } from '@tercet/base';
 import {
   type LabelsOf,
   type Metric,
@@ -28,26 +29,27 @@ export class ServiceMetrics<Service extends ServiceName> {
   }
 
   count<Name extends MetricNameOf<Service, 'counter'>>(name: Name, labels: LabelsOf<Name>, by = 1): void {
-    this.#counters.get(name)?.inc(labels, by);
+    known(this.#counters, name).inc(labels, by);
   }
 
   /** For a counter that somebody else keeps: `total` is all there was since the process began. */
   countTo<Name extends MetricNameOf<Service, 'counter'>>(name: Name, labels: LabelsOf<Name>, total: number): void {
-    this.#counters.get(name)?.remove(labels);
-    this.#counters.get(name)?.inc(labels, total);
+    const counter = known(this.#counters, name);
+    counter.remove(labels);
+    counter.inc(labels, total);
   }
 
   set<Name extends MetricNameOf<Service, 'gauge'>>(name: Name, labels: LabelsOf<Name>, value: number): void {
-    this.#gauges.get(name)?.set(labels, value);
+    known(this.#gauges, name).set(labels, value);
   }
 
   /** Forgets the series of a gauge whose labels name what is no more. */
   clear(name: MetricNameOf<Service, 'gauge'>): void {
-    this.#gauges.get(name)?.reset();
+    known(this.#gauges, name).reset();
   }
 
   observe<Name extends MetricNameOf<Service, 'histogram'>>(name: Name, labels: LabelsOf<Name>, value: number): void {
-    this.#histograms.get(name)?.observe(labels, value);
+    known(this.#histograms, name).observe(labels, value);
   }
 
   /** Runs before each scrape, for what is read and not counted. */
@@ -94,6 +96,13 @@ export class ServiceMetrics<Service extends ServiceName> {
         metric.type satisfies never;
     }
   }
+}
+
+/** The types of the names let no other through. */
+function known<Kind>(kinds: ReadonlyMap<string, Kind>, name: string): Kind {
+  const kind = kinds.get(name);
+  assert(kind !== undefined, 'a metric that this service does not export', { name });
+  return kind;
 }
 
 /** Every combination of label values, when the sets are closed and small. */

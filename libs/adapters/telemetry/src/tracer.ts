@@ -2,7 +2,7 @@ import type { SpanName } from '@tercet/contracts';
 import { formatTraceparent, parseTraceparent } from './traceparent.js';
 
 /** Ids, sizes and codes; never a prompt, an image or an answer. */
-export type SpanAttributes = Readonly<Record<string, string | number | readonly string[]>>;
+export type SpanAttributes = Readonly<Record<string, string | number>>;
 
 /** A part of a request that is over. Times are those of the process clock, ms. */
 export interface SpanPart {
