@@ -26,7 +26,7 @@ class KeptLog implements EventLog {
 }
 
 describe('OutcomeReports', () => {
-  test('tell each model what came and how what ended was, and of an answer of one token no time between tokens', async () => {
+  test('tell for each model what came and how it ended; one token has no time between tokens', async () => {
     const log = new KeptLog();
     const outcomes = open(log);
     const answered = outcomes.arrived('tiny', 2);
