@@ -67,12 +67,17 @@ TEMPLATES: dict[str, tuple[list[str], list[str]]] = {  # kind: (training, held o
     "side": (
         ["Is the {a} left or right of the {b}?", "Is the {a} to the left or to the right of the {b}?",
          "On which side of the {b} is the {a}, left or right?", "Left or right of the {b}: the {a}?", "From the {b}, is the {a} left or right?",
-         "The {a} is left or right of the {b}?", "Say left or right: the {a} seen from the {b}."],
+         "The {a} is left or right of the {b}?", "Say left or right: the {a} seen from the {b}.",
+         "Left or right: is the {a} left or right of the {b}?", "Left or right: the {a}, seen from the {b}?", "Where is the {a} from the {b}, left or right?",
+         "Left or right, where does the {a} stand beside the {b}?", "Seen from the {b}, where is the {a}: left or right?",
+         "Left or right: tell me on which side of the {b} the {a} is."],
         ["Left or right: where is the {a} from the {b}?"]),
     "height": (
         ["Is the {a} above or below the {b}?", "Is the {a} over or under the {b}, above or below?", "Where is the {a}, above or below the {b}?",
          "Above or below the {b}: the {a}?", "From the {b}, is the {a} above or below?", "The {a} is above or below the {b}?",
-         "Say above or below: the {a} seen from the {b}."],
+         "Say above or below: the {a} seen from the {b}.", "Above or below: is the {a} above or below the {b}?", "Above or below: the {a}, seen from the {b}?",
+         "Where is the {a} from the {b}, above or below?", "Above or below, where does the {a} stand by the {b}?",
+         "Seen from the {b}, where is the {a}: above or below?", "Above or below: tell me where the {a} is by the {b}."],
         ["Above or below: where is the {a} from the {b}?"]),
     "leftof": (
         ["Is the {a} left of the {b}?", "Is the {a} to the left of the {b}?", "Is it true that the {a} is left of the {b}?",
@@ -286,7 +291,7 @@ class Asker:
         return Turn("textOnly", self.vary(str(self.rng.choice(questions))), answer)
 
 
-WEIGHTS = {"color": 3.0, "exists": 2.0, "count": 6.0, "bigger": 1.5}
+WEIGHTS = {"color": 3.0, "exists": 2.0, "count": 4.0, "relation": 3.0, "bigger": 1.5}
 SORTED = {"left": lambda t: t.x, "right": lambda t: -t.x, "top": lambda t: t.y, "bottom": lambda t: -t.y,
           "small": lambda t: t.radius, "big": lambda t: -t.radius}
 
