@@ -47,6 +47,9 @@ describe('help', () => {
     ['models', 'list'],
     ['models', 'rm'],
     ['top'],
+    ['roles'],
+    ['roles', 'list'],
+    ['roles', 'set'],
     ['plan'],
   ];
   test('is as written down, with examples', async () => {
@@ -249,6 +252,7 @@ describe('top', () => {
     const drained = { phase: 'draining', kvBlocksTotal: 0, kvBlocksUsed: 0, stepMsMean: 0, residentBytes: 0 };
     const pods = [pod('decode-10', 'decode'), pod('decode-9', 'decode'), pod('encode-0', 'encode', drained)];
     gateway.answers['/tercet/pods'] = document({ pods });
+    gateway.answers['/tercet/cluster'] = document({ pools: [] });
   });
   const top = (...args: string[]) => runCli(['top', '--url', gateway.url, ...args]);
 
@@ -265,6 +269,29 @@ describe('top', () => {
         '',
       ].join('\n'),
     });
+  });
+
+  test('shows what the controller decided last, what came of it and what is wrong', async () => {
+    const before = { encode: 1, prefill: 1, decode: 2 };
+    const target = { encode: 2, prefill: 1, decode: 1 };
+    const shares = { expectedBefore: 0.61, expectedAfter: 0.92, realisedAfter: 0.9, counterfactual: 0.58 };
+    const pool = {
+      ...{ model: 'tiny', isCurrent: true, spec: { policy: 'recommend' }, split: target },
+      ...{ problems: ['there are 4 pods'], recent: { spanMs: 60_000, requests: 120, met: 90 } },
+      decisions: [{ id: 3, begunUnixMs: Date.UTC(2026, 1, 1), before, target, ...shares, state: 'kept' }],
+      proposal: { kind: 'move', reason: 'better', target: before, expectedNow: 0.7, expectedThen: 0.8 },
+    };
+    gateway.answers['/tercet/cluster'] = document({ pools: [pool] });
+    const { out } = await top('--once');
+    expect(out.split('\n\n')[1]?.replace(/\d\d:\d\d:\d\d/, 'TIME')).toBe(
+      [
+        'tiny: 2E 1P 1D, recommend; 75 % of the last 120 requests met the objectives, 1.50 a second',
+        'decision 3 at TIME: 1E 1P 2D to 2E 1P 1D, predicted 61 % to 92 %, kept: 90 %, without it 58 %',
+        'recommends 1E 1P 2D, predicted 70 % to 80 %',
+        'there are 4 pods',
+        '',
+      ].join('\n'),
+    );
   });
 
   test('prints JSON, one document a line', async () => {

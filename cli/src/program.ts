@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { chatCommand } from './commands/chat.js';
 import { modelsCommand } from './commands/models.js';
+import { rolesCommand } from './commands/roles.js';
 import { topCommand } from './commands/top.js';
 import { planCommand } from './plan/plan.js';
 import { exitCodes } from './terminal/failure.js';
@@ -28,6 +29,7 @@ export function makeProgram(terminal: Terminal): Command {
     .addCommand(chatCommand(terminal))
     .addCommand(modelsCommand(terminal))
     .addCommand(topCommand(terminal))
+    .addCommand(rolesCommand(terminal))
     .addCommand(planCommand(terminal))
     .addHelpText('after', help);
   for (const command of everyCommand(program)) prepare(command);

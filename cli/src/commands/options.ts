@@ -1,3 +1,4 @@
+import type { Slo } from '@tercet/allocation';
 import { InvalidArgumentError } from 'commander';
 
 /** Parser of a number option within bounds, both included. */
@@ -16,6 +17,13 @@ export function wholeFrom(min: number, max = Number.MAX_SAFE_INTEGER): (text: st
     if (text.trim() !== '' && Number.isInteger(value) && value >= min && value <= max) return value;
     throw new InvalidArgumentError(`Must be a whole number ${rangeText(min, max)}.`);
   };
+}
+
+/** Parser of latency objectives: `ttft=400,tpot=40`. */
+export function objectivesFrom(text: string): Pick<Slo, 'ttftMs' | 'tpotMs'> {
+  const found = /^ttft=(\d+(?:\.\d+)?),tpot=(\d+(?:\.\d+)?)$/.exec(text.replaceAll(' ', ''));
+  if (found === null) throw new InvalidArgumentError('Must be like ttft=400,tpot=40, in milliseconds.');
+  return { ttftMs: Number(found[1]), tpotMs: Number(found[2]) };
 }
 
 /** Parser of an option that may be given several times. */

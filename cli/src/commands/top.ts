@@ -10,6 +10,7 @@ import { type Colours, printable, type Terminal } from '../terminal/terminal.js'
 import { formatBytes, formatMs } from '../terminal/units.js';
 import { expectShape, type GatewayAddress, getJson } from './gateway-api.js';
 import { numberFrom } from './options.js';
+import { type Pool, Pools, poolLines } from './pools.js';
 
 export const Pods = z.object({
   pods: z.array(
@@ -45,10 +46,10 @@ interface Options {
   readonly json?: true;
 }
 
-/** `tercet top`: the pods of a running server, their roles and their load. */
+/** `tercet top`: the pods of a running server, their roles and their load, and what the controller decided. */
 export function topCommand(terminal: Terminal): Command {
   return new Command('top')
-    .description('Show the pods of a running server: roles, queues, KV cache, step times.')
+    .description('Show the pods of a running server: roles, queues, KV cache, step times, last decisions.')
     .option('--once', 'print once and leave')
     .option('--json', 'print JSON')
     .option('-n, --interval <seconds>', 'time between two looks', numberFrom(0.1, 3600), 1)
@@ -88,8 +89,19 @@ async function look(
   address: GatewayAddress,
   { json, colours, signal }: { json: boolean; colours: Colours; signal: AbortSignal },
 ): Promise<string> {
-  const { pods } = expectShape(Pods, await getJson(address, '/tercet/pods', signal), address);
-  return json ? JSON.stringify({ pods }) : podLines(pods, colours).join('\n');
+  const [pods, pools] = await Promise.all([podsOf(address, signal), poolsOf(address, signal)]);
+  if (json) return JSON.stringify({ pods, pools });
+  return [podLines(pods, colours), ...pools.map((pool) => poolLines(pool, colours))]
+    .map((lines) => lines.join('\n'))
+    .join('\n\n');
+}
+
+async function podsOf(address: GatewayAddress, signal: AbortSignal): Promise<Pod[]> {
+  return expectShape(Pods, await getJson(address, '/tercet/pods', signal), address).pods;
+}
+
+async function poolsOf(address: GatewayAddress, signal: AbortSignal): Promise<Pool[]> {
+  return expectShape(Pools, await getJson(address, '/tercet/cluster', signal), address).pools;
 }
 
 const columns: readonly Column[] = [

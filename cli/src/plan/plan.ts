@@ -11,8 +11,8 @@ import {
   simulate,
   type Workload,
 } from '@tercet/allocation';
-import { Command, InvalidArgumentError } from 'commander';
-import { numberFrom, wholeFrom } from '../commands/options.js';
+import { Command } from 'commander';
+import { numberFrom, objectivesFrom, wholeFrom } from '../commands/options.js';
 import { CommandFailure, exitCodes, runCommand } from '../terminal/failure.js';
 import { tableLines } from '../terminal/table.js';
 import type { Terminal } from '../terminal/terminal.js';
@@ -51,7 +51,7 @@ export function planCommand(terminal: Terminal): Command {
     .requiredOption('--trace <file>', 'requests, one JSON object a line; `-` is standard input')
     .requiredOption('--costs <file>', 'what the stages take on one pod, JSON')
     .requiredOption('--pods <n>', 'pods to divide', wholeFrom(2, 10_000))
-    .requiredOption('--slo <objectives>', 'latency that requests should meet: ttft=MS,tpot=MS', sloOf)
+    .requiredOption('--slo <objectives>', 'latency that requests should meet: ttft=MS,tpot=MS', objectivesFrom)
     .option('--attainment <share>', 'share of the requests that must meet them', numberFrom(0.01, 1), 0.9)
     .option('--rate <n>', 'requests a second to plan for (default: those of the trace)', numberFrom(0.001))
     .option('--three-way', 'no co-located and local-encode variants')
@@ -134,10 +134,4 @@ function summary({ best, gap, rated }: BestSplit, rate: number): string {
   const times = (best.rps / rate).toFixed(2);
   const serves = `${name} serves ${best.rps.toFixed(2)} requests/s, ${times} times what is asked.`;
   return gap === 0 ? serves : `${serves} No split can serve more than ${(100 * gap).toFixed(1)} % above that.`;
-}
-
-function sloOf(text: string): Pick<Slo, 'ttftMs' | 'tpotMs'> {
-  const found = /^ttft=(\d+(?:\.\d+)?),tpot=(\d+(?:\.\d+)?)$/.exec(text.replaceAll(' ', ''));
-  if (found === null) throw new InvalidArgumentError('Must be like ttft=400,tpot=40, in milliseconds.');
-  return { ttftMs: Number(found[1]), tpotMs: Number(found[2]) };
 }

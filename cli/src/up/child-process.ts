@@ -24,6 +24,7 @@ export class SupervisedProcess {
   readonly #events: ChildEvents;
   readonly #stop = new AbortController();
   #child: ChildProcess | undefined;
+  #changed: ProcessPlan['environment'] = {};
   #starts = 0;
   #ended: Promise<void>;
 
@@ -41,6 +42,11 @@ export class SupervisedProcess {
   /** How often it was started again. */
   get restarts(): number {
     return Math.max(0, this.#starts - 1);
+  }
+
+  /** From its next start on, this is what is different. */
+  changeEnvironment(changed: ProcessPlan['environment']): void {
+    this.#changed = changed;
   }
 
   /** Asks it to finish what it does; kills it when that takes longer. Resolves when it is gone. */
@@ -81,7 +87,7 @@ export class SupervisedProcess {
     // The channel tells the child when this process is gone, however it went.
     const child = spawn(process.execPath, ['--enable-source-maps', this.#entry], {
       stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
-      env: { ...inherited(), ...environment, ...generation },
+      env: { ...inherited(), ...environment, ...this.#changed, ...generation },
     });
     this.#child = child;
     let rest = '';
@@ -96,8 +102,9 @@ export class SupervisedProcess {
   }
 }
 
-/** What every process gets of this one's environment. */
+/** What every process gets of this one's environment: settings of services too, for what no option is there for. */
 function inherited(): Record<string, string | undefined> {
-  const names = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_OPTIONS', 'SSL_CERT_FILE', 'UV_THREADPOOL_SIZE'];
+  const known = ['PATH', 'HOME', 'TMPDIR', 'LANG', 'TZ', 'NODE_OPTIONS', 'SSL_CERT_FILE', 'UV_THREADPOOL_SIZE'];
+  const names = [...known, ...Object.keys(ours).filter((name) => name.startsWith('TERCET__'))];
   return Object.fromEntries(names.map((name) => [name, ours[name]]));
 }

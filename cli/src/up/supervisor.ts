@@ -1,4 +1,4 @@
-import { createWriteStream, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { createWriteStream, mkdirSync, readdirSync, rmSync, type WriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -6,7 +6,7 @@ import { TercetError } from '@tercet/contracts';
 import { DeviceArbiterServer } from '@tercet/device-arbiter';
 import { type ChildEvents, SupervisedProcess } from './child-process.js';
 import { lockInstance } from './instance-lock.js';
-import { type ModelPaths, planSystem, type UpOptions } from './topology.js';
+import { type ModelPaths, planSystem, type UpOptions, withoutRole } from './topology.js';
 
 export interface SupervisorOptions {
   readonly up: UpOptions;
@@ -19,14 +19,15 @@ export interface SupervisorOptions {
 const entries = {
   stage: fileURLToPath(import.meta.resolve('@tercet/stage-service/main')),
   gateway: fileURLToPath(import.meta.resolve('@tercet/gateway/main')),
+  controller: fileURLToPath(import.meta.resolve('@tercet/controller-service/main')),
 };
-const stopTimeoutMs = { gateway: 35_000, stage: 12_000 };
+const stopTimeoutMs = { gateway: 35_000, controller: 12_000, stage: 12_000 };
 const readyTimeoutMs = 120_000;
 
 /**
- * A whole system on this machine: the device arbiter here, every stage and the gateway as processes that are watched
- * and started again. Stops in order, so that no request is lost: the gateway first, which finishes what it answers,
- * then the stages.
+ * A whole system on this machine: the device arbiter here; every stage, the controllers and the gateway as processes
+ * that are watched and started again. Stops in order, so that no request is lost: the gateway first, which finishes
+ * what it answers, then the controllers and the stages. A controller that cannot run is told of, and stops nothing else.
  */
 export class Supervisor implements AsyncDisposable {
   readonly url: string;
@@ -34,6 +35,8 @@ export class Supervisor implements AsyncDisposable {
   readonly #lock: Disposable;
   readonly #arbiter: DeviceArbiterServer;
   readonly #stages: readonly SupervisedProcess[];
+  #controllers: readonly SupervisedProcess[] = [];
+  readonly #beginControl: () => void;
   readonly #gateway: SupervisedProcess;
   readonly #failed = Promise.withResolvers<never>();
 
@@ -64,17 +67,32 @@ export class Supervisor implements AsyncDisposable {
     this.#lock = parts.lock;
     this.#arbiter = parts.arbiter;
     this.#failed.promise.catch(() => undefined);
-    const events = this.#events(notify);
+    const log = createWriteStream(this.logPath, { flags: 'w', mode: 0o600 });
+    const events = this.#events({ log, notify, onFailure: (message) => this.#failed.reject(new Error(message)) });
+    const aside = this.#events({ log, notify, onFailure: notify });
     this.#stages = parts.plan.stages.map((plan) => new SupervisedProcess(plan, entries.stage, events));
     this.#gateway = new SupervisedProcess(parts.plan.gateway, entries.gateway, events);
+    this.#beginControl = () => {
+      this.#controllers = parts.plan.controllers.map((plan) => new SupervisedProcess(plan, entries.controller, aside));
+      const pools = new Set(parts.plan.controllers.flatMap(({ pool }) => pool));
+      for (const stage of this.#stages) if (pools.has(stage.plan.name)) stage.changeEnvironment(withoutRole);
+    };
   }
 
   /** Processes by name. */
   get processes(): { readonly name: string; readonly pid: number | undefined; readonly restarts: number }[] {
-    return [...this.#stages, this.#gateway].map(({ plan, pid, restarts }) => ({ name: plan.name, pid, restarts }));
+    return [...this.#stages, this.#gateway, ...this.#controllers].map(({ plan, pid, restarts }) => ({
+      name: plan.name,
+      pid,
+      restarts,
+    }));
   }
 
-  /** Resolves when every stage serves. @throws what stopped a process from starting, no_pod when it takes too long */
+  /**
+   * Resolves when every stage serves. The controllers begin only then: they shall not take cores from the start, and
+   * from then on a stage that starts again waits for the role that its controller recorded.
+   * @throws what stopped a process from starting, no_pod when it takes too long
+   */
   async ready(signal: AbortSignal): Promise<void> {
     const decided = new AbortController();
     const either = AbortSignal.any([signal, decided.signal, AbortSignal.timeout(readyTimeoutMs)]);
@@ -82,6 +100,7 @@ export class Supervisor implements AsyncDisposable {
     asking.catch(() => undefined);
     try {
       await Promise.race([this.#failed.promise, asking]);
+      this.#beginControl();
     } finally {
       // Another program on the port may never answer.
       decided.abort();
@@ -95,6 +114,7 @@ export class Supervisor implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#gateway.stop(stopTimeoutMs.gateway);
+    await Promise.all(this.#controllers.map((controller) => controller.stop(stopTimeoutMs.controller)));
     await Promise.all(this.#stages.map((stage) => stage.stop(stopTimeoutMs.stage)));
     await this.#arbiter[Symbol.asyncDispose]();
     this.#lock[Symbol.dispose]();
@@ -111,8 +131,8 @@ export class Supervisor implements AsyncDisposable {
     throw new TercetError('no_pod', { missing });
   }
 
-  #events(notify: (text: string) => void): ChildEvents {
-    const log = createWriteStream(this.logPath, { flags: 'w', mode: 0o600 });
+  /** @param onFailure what is done about a process that cannot be kept running */
+  #events({ log, notify, onFailure }: EventSinks): ChildEvents {
     const lastError = new Map<string, string>();
     return {
       onLine: (name, line) => {
@@ -120,16 +140,22 @@ export class Supervisor implements AsyncDisposable {
         const message = startFailure(line);
         if (message !== undefined) {
           lastError.set(name, message);
-          this.#failed.reject(new Error(`${name}: ${message}`));
+          onFailure(`${name}: ${message}`);
         }
       },
       onCrash: (name, reason, delayMs) => notify(`${name} ended (${reason}); starts again in ${delayMs} ms`),
       onGaveUp: (name, reason) => {
         const why = lastError.get(name) ?? reason;
-        this.#failed.reject(new Error(`${name} does not stay up: ${why}; see ${this.logPath}`));
+        onFailure(`${name} does not stay up: ${why}; see ${this.logPath}`);
       },
     };
   }
+}
+
+interface EventSinks {
+  readonly log: WriteStream;
+  readonly notify: (text: string) => void;
+  readonly onFailure: (message: string) => void;
 }
 
 /** What a process says when it refuses to start. */

@@ -1,5 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import type { Slo } from '@tercet/allocation';
+
+export type ControllerPolicy = 'auto' | 'recommend' | 'manual';
 
 export interface UpOptions {
   readonly encode: number;
@@ -15,6 +18,9 @@ export interface UpOptions {
   /** Requests that run at a time. */
   readonly requests: number;
   readonly allowPrivateAddresses: boolean;
+  readonly controller: ControllerPolicy;
+  /** What the controller aims for. */
+  readonly slo: Pick<Slo, 'ttftMs' | 'tpotMs'>;
 }
 
 export interface ModelPaths {
@@ -30,13 +36,26 @@ export type StageRole = 'encode' | 'prefill' | 'decode';
 /** One process to start: what it is called and the environment that configures it. */
 export interface ProcessPlan {
   readonly name: string;
-  readonly entry: 'stage' | 'gateway';
+  readonly entry: 'stage' | 'gateway' | 'controller';
   readonly environment: Readonly<Record<string, string>>;
+}
+
+export interface StagePlan extends ProcessPlan {
+  readonly model: string;
+  readonly role: StageRole;
+  readonly endpoint: string;
+}
+
+export interface ControllerPlan extends ProcessPlan {
+  readonly endpoint: string;
+  /** Names of the stages that it moves. */
+  readonly pool: readonly string[];
 }
 
 export interface SystemPlan {
   readonly arbiterSocket: string;
-  readonly stages: readonly (ProcessPlan & { readonly role: StageRole; readonly endpoint: string })[];
+  readonly stages: readonly StagePlan[];
+  readonly controllers: readonly ControllerPlan[];
   readonly gateway: ProcessPlan;
 }
 
@@ -56,6 +75,11 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fo
       }),
     ),
   );
+  const controllers = models.flatMap(({ name: model }, modelIndex) => {
+    const name = models.length > 1 ? `controller-m${modelIndex}` : 'controller';
+    const pool = stages.filter((stage) => stage.model === model);
+    return isControlled(pool) ? [controllerPlan(options, { model, pool, folder, name })] : [];
+  });
   const gateway = {
     name: 'gateway',
     entry: 'gateway' as const,
@@ -63,13 +87,22 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fo
       HTTP: { host: options.host, port: options.port },
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
+      CONTROLLERS: controllers.map(({ endpoint }) => endpoint),
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       REQUESTS: { runningMax: options.requests },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
     }),
   };
-  return { arbiterSocket, stages, gateway };
+  return { arbiterSocket, stages, controllers, gateway };
 }
+
+/** Pods can only be moved where each of the three stages has one. */
+function isControlled(pool: readonly StagePlan[]): boolean {
+  return new Set(pool.map(({ role }) => role)).size === 3;
+}
+
+/** A stage process begins in the role that the options say. Later it waits for the one that a controller recorded. */
+export const withoutRole = section('STAGE', { ROLE: 'none' });
 
 /** An embedder needs nothing but encode, and text without images no encode. */
 function rolesFor({ isEmbedder, mmprojPath }: ModelPaths): StageRole[] {
@@ -85,13 +118,14 @@ function processesOf(role: StageRole, { isEmbedder }: ModelPaths, options: UpOpt
 function stagePlan(
   options: UpOptions,
   from: { model: ModelPaths; role: StageRole; folder: string; arbiterSocket: string; name: string },
-): SystemPlan['stages'][number] {
+): StagePlan {
   const { model, role, folder, arbiterSocket, name } = from;
   const endpoint = `unix:${join(folder, `${name}.sock`)}`;
   const { contextTokensMax, slots } = options;
   return {
     name,
     entry: 'stage',
+    model: model.name,
     role,
     endpoint,
     environment: section('STAGE', {
@@ -103,6 +137,30 @@ function stagePlan(
       THREADS: options.cores,
       MODEL: { name: model.name, path: model.path, ...(model.mmprojPath && { mmprojPath: model.mmprojPath }) },
       ENGINE: { contextTokensMax, slotCount: slots, kvBlocksMax: Math.ceil((slots * contextTokensMax) / 16) },
+    }),
+  };
+}
+
+function controllerPlan(
+  options: UpOptions,
+  from: { model: string; pool: readonly StagePlan[]; folder: string; name: string },
+): ControllerPlan {
+  const { model, pool, folder, name } = from;
+  const { contextTokensMax, slots } = options;
+  const endpoint = `unix:${join(folder, `${name}.sock`)}`;
+  return {
+    name,
+    entry: 'controller',
+    endpoint,
+    pool: pool.map((stage) => stage.name),
+    environment: section('CONTROLLER', {
+      MODEL: model,
+      WORKERS: pool.map((stage) => stage.endpoint),
+      GRPC_ENDPOINT: endpoint,
+      LEDGER_PATH: join(folder, `${name}.ledger.json`),
+      POLICY: options.controller,
+      SLO: options.slo,
+      GROUP: { kvTokensMax: slots * contextTokensMax, sequencesMax: slots },
     }),
   };
 }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
+import { objectivesFrom } from '../commands/options.js';
 import { stateFolder } from '../config.js';
 import { explain } from '../terminal/failure.js';
 import { openTerminal } from '../terminal/terminal.js';
@@ -24,10 +25,22 @@ export function upCommand(): Command {
     .option('--slots <n>', 'sequences that one process holds at a time', count(1), 16)
     .option('--requests <n>', 'requests that run at a time; one more is refused with 429', count(1), 128)
     .option('--allow-private-addresses', 'let image URLs lead to private addresses', false)
+    .addOption(policyOption())
+    .addOption(objectivesOption())
     .addHelpText('after', '\nExamples:\n  tercet up\n  tercet up --encode 2 --prefill 1 --decode 2 --port 9000\n')
     .action(async (options: Options) => {
       process.exitCode = await up(options);
     });
+}
+
+function policyOption(): Option {
+  const about = 'whether processes change their stage with the load: auto; recommend only says; manual does neither';
+  return new Option('--controller <policy>', about).choices(['auto', 'recommend', 'manual']).default('recommend');
+}
+
+function objectivesOption(): Option {
+  const option = new Option('--slo <objectives>', 'latency that the controller aims for');
+  return option.argParser(objectivesFrom).default({ ttftMs: 1000, tpotMs: 100 }, 'ttft=1000,tpot=100');
 }
 
 interface Options extends Omit<UpOptions, 'contextTokensMax'> {

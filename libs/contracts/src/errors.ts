@@ -78,6 +78,7 @@ export const errorTable = {
   tensor_transfer_failed: row('UNAVAILABLE', 502, 'replan', 'the tensor could not be read'),
   // Control state and events.
   store_unavailable: row('UNAVAILABLE', 503, 'later', 'the control store does not answer'),
+  ledger_invalid: row('DATA_LOSS', 500, 'never', 'the ledger of the controller cannot be read'),
   event_log_unavailable: row('UNAVAILABLE', 503, 'later', 'the event log does not answer'),
   event_invalid: row('INVALID_ARGUMENT', 500, 'never', 'the record of the event log cannot be read'),
   file_not_found: row('NOT_FOUND', 404, 'never', 'there is no such file'),

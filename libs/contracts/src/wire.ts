@@ -8,6 +8,7 @@ export {
   protobufFileName,
   protobufPackage,
 } from './generated/tercet/v1/common.js';
+export * from './generated/tercet/v1/controller.js';
 export * from './generated/tercet/v1/decode.js';
 export * from './generated/tercet/v1/encode.js';
 export * from './generated/tercet/v1/events.js';

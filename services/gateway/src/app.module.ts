@@ -18,6 +18,7 @@ import { Embeddings } from './pipeline/embeddings.js';
 import { Pipeline } from './pipeline/pipeline.js';
 import { grpcCalls } from './pods/grpc-calls.js';
 import { type Pod, PodTable } from './pods/pod-table.js';
+import { PoolWatch } from './pods/pool-watch.js';
 import { gatewayService } from './rpc.js';
 
 export const CONFIG = Symbol('config');
@@ -25,6 +26,7 @@ export const LOG = Symbol('log');
 export const METRICS = Symbol('metrics');
 export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
+export const POOLS = Symbol('pools');
 export const ADMISSION = Symbol('admission');
 export const PIPELINE = Symbol('pipeline');
 export const GENERATE = Symbol('generate');
@@ -43,10 +45,18 @@ export const GRPC_SERVER = Symbol('grpc server');
       useFactory: ({ models }: GatewayConfig) => new ModelTable(models.map(openModel)),
     },
     {
-      provide: PODS,
+      provide: POOLS,
       inject: [CONFIG, LOG],
-      useFactory: ({ workers, workerPollMs }: GatewayConfig, log: Log) =>
-        new PodTable({ endpoints: workers, pollMs: workerPollMs, clock: systemClock, log }),
+      useFactory: ({ controllers, workerPollMs }: GatewayConfig, log: Log) =>
+        new PoolWatch({ endpoints: controllers, pollMs: workerPollMs, log }),
+    },
+    {
+      provide: PODS,
+      inject: [CONFIG, POOLS, LOG],
+      useFactory: ({ workers, workerPollMs: pollMs }: GatewayConfig, pools: PoolWatch, log: Log) => {
+        const isTrusted = (podId: string) => !pools.isDistrusted(podId);
+        return new PodTable({ endpoints: workers, pollMs, isTrusted, clock: systemClock, log });
+      },
     },
     {
       provide: ADMISSION,
@@ -89,11 +99,11 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: HTTP_SERVER,
-      inject: [CONFIG, MODELS, PODS, ADMISSION, GENERATE, EMBED, METRICS, LOG],
+      inject: [CONFIG, MODELS, PODS, POOLS, ADMISSION, GENERATE, EMBED, METRICS, LOG],
       useFactory: (config: GatewayConfig, ...parts: HttpParts) => {
-        const [models, pods, admission, generate, embed, metrics, log] = parts;
+        const [models, pods, pools, admission, generate, embed, metrics, log] = parts;
         const { bodyBytesMax } = config.http;
-        const app = routesOf({ models, generate, embed, metrics, pods, admission, bodyBytesMax, log });
+        const app = routesOf({ models, generate, embed, metrics, pods, pools, admission, bodyBytesMax, log });
         const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app);
         return listen(server.on('clientError', refuseConnection), config);
       },
@@ -103,7 +113,7 @@ export const GRPC_SERVER = Symbol('grpc server');
 export class AppModule {}
 
 type EmbedParts = [PodTable, Admission, GatewayMetrics, Log];
-type HttpParts = [ModelTable, PodTable, Admission, Generate, Embed, GatewayMetrics, Log];
+type HttpParts = [ModelTable, PodTable, PoolWatch, Admission, Generate, Embed, GatewayMetrics, Log];
 
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {

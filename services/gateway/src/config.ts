@@ -20,6 +20,8 @@ export const GatewayConfig = z
     /** gRPC endpoints of the stage processes. */
     workers: z.array(z.string().min(1)).default([]),
     workerPollMs: z.int().min(100).default(1000),
+    /** gRPC endpoints of the controllers, for the view of the cluster; none where nobody moves pods. */
+    controllers: z.array(z.string().min(1)).default([]),
     models: z
       .array(
         z.strictObject({

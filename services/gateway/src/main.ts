@@ -7,10 +7,11 @@ import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
-import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, LOG, PODS } from './app.module.js';
+import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, LOG, PODS, POOLS } from './app.module.js';
 import { readConfig } from './config.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
+import type { PoolWatch } from './pods/pool-watch.js';
 
 const drainTimeoutMs = 30_000;
 
@@ -46,4 +47,5 @@ async function stop(app: INestApplicationContext): Promise<void> {
   server.closeAllConnections();
   await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));
   app.get<PodTable>(PODS)[Symbol.dispose]();
+  app.get<PoolWatch>(POOLS)[Symbol.dispose]();
 }

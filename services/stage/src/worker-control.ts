@@ -67,6 +67,7 @@ export class WorkerControl {
   async setRole(request: wire.SetRoleRequest): Promise<wire.WorkerStatus> {
     const { host, log } = this.#options;
     const before = host.state;
+    host.continueAfter(request.aboveEpoch);
     await host.setRole(request.role, request.expectedEpoch, AbortSignal.timeout(request.drainTimeoutMs));
     const { drainMs, switchMs } = host.lastSwitch;
     log.info('role.changed', {

@@ -2,13 +2,15 @@ import { StageFits } from '@tercet/cost-model';
 import type { FleetShape, Slo, Split } from './fleet.js';
 import { groupsOf } from './fleet.js';
 import { Forecast, type ForecastOptions } from './forecast.js';
-import { type Proposal, type ProposeInput, propose, type StageName } from './propose.js';
+import { type Proposal, type ProposeInput, propose, type StageName, stageNames } from './propose.js';
 import { grown, rateOf, type Trace, type TraceRequest, traceOf } from './trace.js';
 
 export interface PlannerOptions {
   /** What is believed of the groups before anything was measured. */
   readonly shape: FleetShape;
   readonly slo: Slo;
+  /** Nothing is proposed before the stages that requests use were measured. */
+  readonly mustBeMeasured?: boolean;
   readonly forecast?: ForecastOptions;
 }
 
@@ -67,12 +69,13 @@ export class Planner {
     return { ...shape, costs: this.#fits.costs(shape.costs) };
   }
 
-  /** What should move. `undefined` while too few requests came to say anything. */
+  /** What should move. `undefined` while too few requests came to say anything, or too little was measured. */
   propose({ nowMs, waiting, ...situation }: Situation): Proposal | undefined {
     this.#count(nowMs);
     const window = this.#window(nowMs, windowRequestsMax(groupsOf(situation.current)));
     if (window.length < windowRequestsMin) return undefined;
-    const { slo } = this.#options;
+    const { slo, mustBeMeasured = false } = this.#options;
+    if (mustBeMeasured && !this.#isMeasured(window)) return undefined;
     const expected = this.#forecast.next() / rateOf(window);
     const proposal = propose({
       ...situation,
@@ -83,6 +86,15 @@ export class Planner {
     });
     this.#pending = proposal.kind === 'stay' ? undefined : proposal.target;
     return proposal;
+  }
+
+  #isMeasured({ images, outputTokens }: Trace): boolean {
+    const isUsed = {
+      encode: images.some((count) => count > 0),
+      prefill: true,
+      decode: outputTokens.some((tokens) => tokens > 1),
+    };
+    return stageNames.every((stage) => !isUsed[stage] || this.#fits.of(stage) !== undefined);
   }
 
   /** The rate since the last time. */

@@ -58,7 +58,7 @@ class Bed {
     for (let i = 0; i < seconds * rps; i++) {
       this.nowMs += 1000 / rps;
       const request = { images: 8, patches: 8 * 576, promptTokens: 400, cachedTokens: 0, outputTokens: 40 };
-      const outcome: Outcome = { request: { ...request, arrivalMs: this.nowMs }, ttftMs, tpotMs: 25 };
+      const outcome: Outcome = { arrivalMs: this.nowMs, request, ttftMs, tpotMs: 25 };
       controller.heardOutcome(outcome);
     }
   }

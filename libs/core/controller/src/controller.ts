@@ -2,7 +2,8 @@ import { type FleetShape, type PerStage, Planner, type StageName } from '@tercet
 import type { Clock } from '@tercet/base';
 import { emptyLedger, type Ledger } from './ledger.js';
 import { type Outcome, Outcomes } from './outcomes.js';
-import { type Ask, type Pass, planPass } from './plan-pass.js';
+import { type Ask, askOf, type Pass, planPass } from './plan-pass.js';
+import { planWish, type Wish } from './plan-wish.js';
 import { type PodState, type PoolSpec, splitOf } from './pool.js';
 
 /** The pods of a pool, wherever they run. */
@@ -24,6 +25,8 @@ export interface ControllerOptions {
   readonly store: LedgerStore;
   /** What is believed of the pods before anything was measured. */
   readonly shape: FleetShape;
+  /** Nothing is proposed before the stages that requests use were measured. */
+  readonly mustBeMeasured?: boolean;
   /** From the end of a drain until the pod serves its new stage, and what its lost caches cost. */
   readonly switchMs: PerStage<number>;
   readonly clock: Clock;
@@ -42,11 +45,13 @@ export class Controller {
   readonly #outcomes = new Outcomes();
   readonly #performing = new Map<string, Promise<void>>();
   #ledger: Ledger;
+  #turn: Promise<unknown> = Promise.resolve();
 
   private constructor(options: ControllerOptions, ledger: Ledger) {
     this.#options = options;
     this.#ledger = ledger;
-    this.#planner = new Planner({ shape: options.shape, slo: options.spec.slo });
+    const { shape, spec, mustBeMeasured = false } = options;
+    this.#planner = new Planner({ shape, slo: spec.slo, mustBeMeasured });
   }
 
   static async open(options: ControllerOptions): Promise<Controller> {
@@ -65,11 +70,40 @@ export class Controller {
   /** A request that ended. How long its answer is was not known before, so it counts for the plan from now on. */
   heardOutcome(outcome: Outcome): void {
     this.#outcomes.add(outcome);
-    this.#planner.addRequest({ ...outcome.request, arrivalMs: this.#options.clock.unixMs() });
+    const { request } = outcome;
+    if (request !== undefined) this.#planner.addRequest({ ...request, arrivalMs: this.#options.clock.unixMs() });
+  }
+
+  /** Requests that came within this time until now and have ended, and how many of them met the objectives. */
+  lately(spanMs: number): { readonly requests: number; readonly met: number } {
+    const { clock, spec } = this.#options;
+    return this.#outcomes.lately(clock.unixMs() - spanMs, spec.slo);
   }
 
   /** @throws what the store throws: then nothing was asked of anybody */
-  async pass(signal: AbortSignal): Promise<Pass> {
+  pass(signal: AbortSignal): Promise<Pass> {
+    return this.#inTurn(() => this.#pass(signal));
+  }
+
+  /**
+   * Moves the pod that a person names. Resolves when it serves its new role.
+   * @throws invalid_request, epoch_stale, role_switch_failed, and what the store and the pod throw
+   */
+  async setRole(wish: Wish, signal: AbortSignal): Promise<void> {
+    const asked = await this.#inTurn(async () => {
+      const { spec, pods, store, clock } = this.#options;
+      const states = await pods.states(signal);
+      const situation = { ledger: this.#ledger, pods: states, spec, nowMs: clock.unixMs() };
+      const wished = planWish({ ...situation, performing: new Set(this.#performing.keys()) }, wish);
+      if (wished === undefined) return undefined;
+      await store.save(wished.ledger);
+      this.#ledger = wished.ledger;
+      return { performed: this.#perform(askOf(wished.move), signal) };
+    });
+    await asked?.performed;
+  }
+
+  async #pass(signal: AbortSignal): Promise<Pass> {
     const { spec, pods, store, clock } = this.#options;
     const states = await pods.states(signal);
     const nowMs = clock.unixMs();
@@ -97,7 +131,7 @@ export class Controller {
     });
     if (pass.ledger !== this.#ledger) await store.save(pass.ledger);
     this.#ledger = pass.ledger;
-    for (const ask of pass.asks) this.#perform(ask, signal);
+    for (const ask of pass.asks) this.#perform(ask, signal).catch(() => undefined);
     return pass;
   }
 
@@ -106,13 +140,22 @@ export class Controller {
     await Promise.all(this.#performing.values());
   }
 
-  #perform(ask: Ask, signal: AbortSignal): void {
+  /** A failure is told to `onFailure` as well as to the caller. */
+  #perform(ask: Ask, signal: AbortSignal): Promise<void> {
     const { pods, spec, onFailure } = this.#options;
-    const asked = pods
-      .setRole({ ...ask, drainTimeoutMs: spec.drainTimeoutMs }, signal)
+    const asked = pods.setRole({ ...ask, drainTimeoutMs: spec.drainTimeoutMs }, signal);
+    const settled = asked
       .catch((error: unknown) => onFailure(ask, error))
       .finally(() => this.#performing.delete(ask.podId));
-    this.#performing.set(ask.podId, asked);
+    this.#performing.set(ask.podId, settled);
+    return asked;
+  }
+
+  /** One after the other: what the one writes down, the next finds. */
+  #inTurn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#turn.then(work);
+    this.#turn = turn.catch(() => undefined);
+    return turn;
   }
 
   #judged(fromMs: number, split: ReturnType<typeof splitOf>) {

@@ -4,7 +4,7 @@ import type { Move, Split, StageName } from '@tercet/allocation';
 export interface Assignment {
   readonly podId: string;
   readonly role: StageName;
-  /** The epoch in which it was last seen in this role; one that it takes next is higher. */
+  /** The highest epoch in which it was seen; the one that it takes next is higher. */
   readonly epoch: bigint;
 }
 
@@ -14,7 +14,13 @@ export interface BegunMove extends Move {
   /** Epoch of the pod when it was asked to move. */
   readonly fromEpoch: bigint;
   readonly begunMs: number;
+  readonly reason: MoveReason;
+  /** Of which decision it is a part, or takes one back; 0 of none. */
+  readonly decision: number;
 }
+
+/** `better` as a decision says, `take back` of one, `repair` of a stage with too few pods, `asked` by a person. */
+export type MoveReason = 'better' | 'take back' | 'repair' | 'asked';
 
 /** Why groups were moved, and what came of it. */
 export interface Decision {
@@ -65,6 +71,13 @@ export function withMoves(ledger: Ledger, moves: readonly BegunMove[]): Ledger {
 
 export function withoutMove(ledger: Ledger, podId: string): Ledger {
   return { ...ledger, moves: ledger.moves.filter((move) => move.podId !== podId) };
+}
+
+/** A decision that was not judged yet is not judged any more: the split is another one now. */
+export function withLastReplaced(ledger: Ledger): Ledger {
+  const last = ledger.decisions.at(-1);
+  if (last === undefined || last.verdict !== undefined) return ledger;
+  return withDecision(ledger, { ...last, verdict: { kind: 'replaced' } });
 }
 
 export function withDecision(ledger: Ledger, decision: Decision): Ledger {

@@ -2,7 +2,9 @@ import { attainmentAt, type FleetShape, type Slo, type Split, type TraceRequest,
 
 /** A request that ended, and what its client saw. */
 export interface Outcome {
-  readonly request: TraceRequest;
+  readonly arrivalMs: number;
+  /** `undefined` when it was refused before its prompt was known: it counts, but cannot be replayed. */
+  readonly request: Omit<TraceRequest, 'arrivalMs'> | undefined;
   /** `undefined` when it failed or was refused: then it met nothing. */
   readonly ttftMs: number | undefined;
   /** `undefined` for an answer of one token. */
@@ -22,6 +24,12 @@ export class Outcomes {
     if (this.#kept.length > 2 * outcomesMax) this.#kept = this.#kept.slice(-outcomesMax);
   }
 
+  /** How many requests came in this time, and how many of them met the objectives. */
+  lately(fromMs: number, slo: Slo): { readonly requests: number; readonly met: number } {
+    const found = this.#kept.filter(({ arrivalMs }) => arrivalMs >= fromMs);
+    return { requests: found.length, met: found.filter((outcome) => isMet(outcome, slo)).length };
+  }
+
   /**
    * Share of the requests that came in this time and met the objectives, and the share that the simulator says of the
    * same requests under a split. `undefined` when they are too few.
@@ -30,11 +38,12 @@ export class Outcomes {
     fromMs: number,
     { shape, slo, split }: { readonly shape: FleetShape; readonly slo: Slo; readonly split: Split },
   ) {
-    const found = this.#kept.filter(({ request }) => request.arrivalMs >= fromMs);
-    if (found.length < outcomesMin) return undefined;
+    const found = this.#kept.filter(({ arrivalMs }) => arrivalMs >= fromMs);
+    const known = found.flatMap(({ request, arrivalMs }) => (request === undefined ? [] : [{ ...request, arrivalMs }]));
+    if (known.length < outcomesMin) return undefined;
     const realised = found.filter((outcome) => isMet(outcome, slo)).length / found.length;
-    const startMs = Math.min(...found.map(({ request }) => request.arrivalMs));
-    const trace = traceOf(found.map(({ request }) => ({ ...request, arrivalMs: request.arrivalMs - startMs })));
+    const startMs = known.reduce((earliest, { arrivalMs }) => Math.min(earliest, arrivalMs), Number.POSITIVE_INFINITY);
+    const trace = traceOf(known.map((request) => ({ ...request, arrivalMs: request.arrivalMs - startMs })));
     return { realised, simulated: attainmentAt({ trace, shape, slo }, split, 1) };
   }
 }

@@ -93,7 +93,7 @@ describe('a pass', () => {
     loop.target = disaggregated(4, 2, 2);
     const { kind, asks } = loop.pass();
     expect(kind).toBe('move');
-    expect(asks[0]).toEqual({ podId: 'h', role: 'encode', expectedEpoch: 1n });
+    expect(asks[0]).toEqual({ podId: 'h', role: 'encode', expectedEpoch: 1n, aboveEpoch: 1n });
     expect(asks).toHaveLength(2);
     loop.settle();
     expect(loop.split).toEqual(disaggregated(4, 2, 2));
@@ -116,7 +116,10 @@ describe('a pass', () => {
     const loop = new Loop(eight(), { policy });
     loop.pass();
     loop.pods.restart('c');
-    expect(loop.pass()).toMatchObject({ kind: 'assign', asks: [{ podId: 'c', role: 'prefill', expectedEpoch: 0n }] });
+    expect(loop.pass()).toMatchObject({
+      kind: 'assign',
+      asks: [{ podId: 'c', role: 'prefill', expectedEpoch: 0n, aboveEpoch: 1n }],
+    });
     loop.settle();
     expect(loop.split).toEqual(disaggregated(2, 2, 4));
   });
@@ -142,11 +145,55 @@ describe('a pass', () => {
   test('a role that somebody else changed in a later epoch is theirs to change', () => {
     const loop = new Loop(eight(), { policy: 'manual' });
     loop.pass();
-    loop.pods.ask({ podId: 'h', role: 'prefill', expectedEpoch: 1n });
+    loop.pods.ask({ podId: 'h', role: 'prefill', expectedEpoch: 1n, aboveEpoch: 1n });
     loop.pods.step();
     loop.pods.step();
     expect(loop.pass().findings).toEqual([{ kind: 'changed by others', podId: 'h' }]);
     expect(loop.split).toEqual(disaggregated(2, 3, 3));
+  });
+
+  test('a pod that refuses the calls of its role counts for nothing, and is replaced where it must be', () => {
+    const loop = new Loop(new FakePods({ a: 'encode', b: 'prefill', c: 'decode', d: 'decode' }));
+    loop.pass();
+    loop.pods.refuse('b', true);
+    const { findings, kind, asks } = loop.pass();
+    expect(findings).toEqual([{ kind: 'refuses its role', podId: 'b' }]);
+    expect([kind, asks]).toMatchObject(['repair', [{ podId: 'c', role: 'prefill' }]]);
+    loop.settle();
+    loop.pods.refuse('b', false);
+    loop.settle();
+    expect(loop.split).toEqual(disaggregated(1, 2, 1));
+  });
+
+  test('a pod whose epoch went back has to take a later one', () => {
+    const loop = new Loop(eight());
+    loop.pods.ask({ podId: 'c', role: 'decode', expectedEpoch: 1n, aboveEpoch: 8n });
+    loop.settle();
+    expect(loop.pods.states().find(({ podId }) => podId === 'c')?.epoch).toBe(9n);
+    loop.pods.restart('c', 'decode');
+    const { findings, asks } = loop.pass();
+    expect(findings).toEqual([{ kind: 'epoch went back', podId: 'c' }]);
+    expect(asks).toEqual([{ podId: 'c', role: 'decode', expectedEpoch: 1n, aboveEpoch: 9n }]);
+    loop.settle();
+    expect(loop.ledger.assignments.find(({ podId }) => podId === 'c')).toMatchObject({ role: 'decode', epoch: 10n });
+  });
+
+  test('limits that no split keeps are told, and nothing is proposed', () => {
+    const more = { least: { encode: 3, prefill: 3, decode: 3 } };
+    const tooFew = new Loop(eight(), more);
+    tooFew.target = disaggregated(4, 2, 2);
+    expect(tooFew.pass()).toMatchObject({ problems: [{ kind: 'least above pods', pods: 8 }] });
+    const tooMany = new Loop(eight(), { most: { encode: 2, prefill: 2, decode: 2 } });
+    tooMany.target = disaggregated(4, 2, 2);
+    expect(tooMany.pass()).toMatchObject({ kind: 'rest', asks: [], problems: [{ kind: 'most below pods', pods: 8 }] });
+  });
+
+  test('objectives that no split meets are told, with what the best one would reach', () => {
+    const loop = new Loop(eight(), { slo: { ...spec.slo, attainment: 0.95 } });
+    loop.target = disaggregated(4, 2, 2);
+    const problem = { kind: 'objectives out of reach', attainment: 0.95, best: 0.9, split: disaggregated(4, 2, 2) };
+    expect(loop.pass()).toMatchObject({ kind: 'move', problems: [problem] });
+    expect(new Loop(eight(), { slo: { ...spec.slo, attainment: 0.5 } }).pass().problems).toEqual([]);
   });
 
   test('a decision that hurt is taken back, and one that did not is kept', () => {

@@ -3,12 +3,13 @@ import {
   type BegunMove,
   type Decision,
   type Ledger,
-  type Verdict,
   withAssignment,
   withDecision,
+  withLastReplaced,
   withMoves,
 } from './ledger.js';
 import { type PodState, type PoolSpec, splitOf } from './pool.js';
+import { limitProblems, objectiveProblems, type Problem } from './problems.js';
 import { type Finding, settle } from './settle.js';
 
 /** What a pod is asked to become. It refuses when its epoch is another one by then. */
@@ -16,6 +17,8 @@ export interface Ask {
   readonly podId: string;
   readonly role: StageName;
   readonly expectedEpoch: bigint;
+  /** Its new epoch is above this one, which was recorded of it; higher than the expected one after a restart. */
+  readonly aboveEpoch: bigint;
 }
 
 export interface PassInput {
@@ -40,6 +43,8 @@ export interface Pass {
   readonly kind: 'assign' | 'take back' | 'repair' | 'move' | 'recommend' | 'rest';
   readonly asks: readonly Ask[];
   readonly findings: readonly Finding[];
+  /** What a person has to change; empty when all is well. */
+  readonly problems: readonly Problem[];
   readonly proposal?: Proposal;
   readonly judged?: Decision;
 }
@@ -50,25 +55,31 @@ export interface Pass {
  * is proposed. It decides and does nothing.
  */
 export function planPass(input: PassInput): Pass {
-  const { pods, nowMs, performing, spec } = input;
-  const { ledger, findings } = settle(input.ledger, pods, { nowMs, performing });
-  const settled = { ...input, ledger };
+  const { nowMs, performing, spec } = input;
+  const pods = input.pods.filter(({ refusesCalls }) => refusesCalls !== true);
+  const refusing = input.pods.filter(({ refusesCalls }) => refusesCalls === true);
+  const { ledger, findings: learnt } = settle(input.ledger, pods, { nowMs, performing });
+  const findings = [...learnt, ...refusing.map(({ podId }) => ({ kind: 'refuses its role', podId }) as const)];
+  const settled = { ...input, pods, ledger };
+  const problems = limitProblems(spec, pods.length);
   const assigns = assignments(settled);
   if (assigns.length > 0) {
     const assigned = assigns.reduce(
-      (known, { podId, role, expectedEpoch }) => withAssignment(known, { podId, role, epoch: expectedEpoch }),
+      (known, { podId, role, aboveEpoch }) => withAssignment(known, { podId, role, epoch: aboveEpoch }),
       ledger,
     );
-    return { ledger: assigned, kind: 'assign', asks: assigns, findings };
+    return { ledger: assigned, kind: 'assign', asks: assigns, findings, problems };
   }
   const judged = judgeLast(settled);
-  if (judged?.verdict?.kind === 'taken back') return { ...takeBack(settled, judged), findings, judged };
+  if (judged?.verdict?.kind === 'taken back') return { ...takeBack(settled, judged), findings, problems, judged };
   const known = judged === undefined ? ledger : withDecision(ledger, judged);
   const more = judged === undefined ? {} : { judged };
-  if (spec.policy === 'manual') return { ledger: known, kind: 'rest', asks: [], findings, ...more };
-  const repair = begin({ ...settled, ledger: known }, spec.policy === 'auto' ? missing(settled) : []);
-  if (repair.asks.length > 0) return { ...repair, kind: 'repair', findings, ...more };
-  return { ...moveOn({ ...settled, ledger: known }), findings, ...more };
+  const rest: Pass = { ledger: known, kind: 'rest', asks: [], findings, problems, ...more };
+  if (spec.policy === 'manual') return rest;
+  const lacking = spec.policy === 'auto' ? missing(settled) : [];
+  const repair = begin({ ...settled, ledger: known }, lacking, { reason: 'repair', decision: 0 });
+  if (repair.asks.length > 0) return { ...rest, ...repair, kind: 'repair' };
+  return problems.length > 0 ? rest : { ...rest, ...moveOn({ ...settled, ledger: known }) };
 }
 
 /** Moves to the stages that have fewer pods than they must, from those that can spare the most. */
@@ -88,17 +99,21 @@ function missing({ ledger, pods, spec: { least } }: PassInput): Move[] {
   return moves;
 }
 
-/** Pods that returned without a role, or with another one than they should have; new ones go where the fewest are. */
+/**
+ * Pods that returned without a role, or with another one or an earlier epoch than they should have. New ones go where
+ * the fewest are.
+ */
 function assignments({ ledger, pods, performing }: PassInput): Ask[] {
   const counts = { ...splitOf(ledger, pods) };
   return pods.flatMap(({ podId, role, epoch, phase }) => {
     if (performing.has(podId) || ledger.moves.some((move) => move.podId === podId)) return [];
     if (phase !== 'unassigned' && phase !== 'ready') return [];
-    const recorded = ledger.assignments.find((assignment) => assignment.podId === podId)?.role;
-    const wanted = recorded ?? role ?? stageNames.reduce((a, b) => (counts[b] < counts[a] ? b : a));
-    if (wanted === role) return [];
+    const recorded = ledger.assignments.find((assignment) => assignment.podId === podId);
+    const wanted = recorded?.role ?? role ?? stageNames.reduce((a, b) => (counts[b] < counts[a] ? b : a));
+    const aboveEpoch = later(epoch, recorded?.epoch);
+    if (wanted === role && epoch === aboveEpoch) return [];
     if (recorded === undefined) counts[wanted]++;
-    return [{ podId, role: wanted, expectedEpoch: epoch }];
+    return [{ podId, role: wanted, expectedEpoch: epoch, aboveEpoch }];
   });
 }
 
@@ -118,14 +133,16 @@ function takeBack(input: PassInput, judged: Decision): Pick<Pass, 'ledger' | 'ki
   const current = splitOf(known, input.pods);
   const isSame = current.encode + current.prefill + current.decode === sizeOf(judged.before);
   const moves = isSame && input.spec.policy === 'auto' ? movesBetween(current, judged.before) : [];
-  const { ledger, asks } = begin({ ...input, ledger: known }, moves.slice(0, input.spec.unavailableMax));
+  const why = { reason: 'take back', decision: judged.id } as const;
+  const { ledger, asks } = begin({ ...input, ledger: known }, moves.slice(0, input.spec.unavailableMax), why);
   return { ledger, kind: asks.length > 0 ? 'take back' : 'rest', asks };
 }
 
-function moveOn(input: PassInput): Omit<Pass, 'findings'> {
+function moveOn(input: PassInput): Omit<Pass, 'findings' | 'judged'> {
   const { ledger, pods, spec, nowMs } = input;
   const current = splitOf(ledger, pods);
-  if (stageNames.some((stage) => current[stage] === 0)) return { ledger, kind: 'rest', asks: [] };
+  const rest = { ledger, kind: 'rest', asks: [], problems: [] } as const;
+  if (stageNames.some((stage) => current[stage] === 0)) return rest;
   const { least, most, unavailableMax, dwellMs, gainMin, urgentGain } = spec;
   const proposal = input.propose({
     nowMs,
@@ -134,33 +151,29 @@ function moveOn(input: PassInput): Omit<Pass, 'findings'> {
     moving: ledger.moves,
     recent: ledger.past.map((move) => ({ ...move, agoMs: nowMs - move.begunMs })),
   });
-  if (proposal === undefined) return { ledger, kind: 'rest', asks: [] };
-  if (proposal.kind !== 'move') return { ledger, kind: 'rest', asks: [], proposal };
-  if (spec.policy === 'recommend') return { ledger, kind: 'recommend', asks: [], proposal };
-  const begun = begin(input, proposal.moves);
-  if (begun.asks.length === 0) return { ledger, kind: 'rest', asks: [], proposal };
-  const last = ledger.decisions.at(-1);
-  const replaced: Verdict = { kind: 'replaced' };
-  // What was still to be judged is not any more: the split is another one now.
-  const before =
-    last === undefined || last.verdict !== undefined
-      ? begun.ledger
-      : withDecision(begun.ledger, { ...last, verdict: replaced });
+  if (proposal === undefined) return rest;
+  const known = { ...rest, proposal, problems: objectiveProblems(spec, proposal) };
+  if (proposal.kind !== 'move') return known;
+  if (spec.policy === 'recommend') return { ...known, kind: 'recommend' };
+  const id = (ledger.decisions.at(-1)?.id ?? 0) + 1;
+  const begun = begin(input, proposal.moves, { reason: 'better', decision: id });
+  if (begun.asks.length === 0) return known;
   const decision: Decision = {
-    id: (last?.id ?? 0) + 1,
+    id,
     begunMs: nowMs,
     before: current,
     target: proposal.target,
     expected: proposal.expected,
     baseline: input.baseline(),
   };
-  return { ledger: withDecision(before, decision), kind: 'move', asks: begun.asks, proposal };
+  return { ...known, ledger: withDecision(withLastReplaced(begun.ledger), decision), kind: 'move', asks: begun.asks };
 }
 
 /** The least busy pods of the stages leave them; one that is the last to serve its stage stays. */
 function begin(
   { ledger, pods, performing, nowMs }: PassInput,
   moves: readonly Move[],
+  why: Pick<BegunMove, 'reason' | 'decision'>,
 ): { ledger: Ledger; asks: Ask[] } {
   const begun: BegunMove[] = [];
   const isFree = ({ podId, phase }: PodState) =>
@@ -169,10 +182,18 @@ function begin(
     const there = pods.filter((pod) => pod.role === from && isFree(pod));
     if (there.length < 2) continue;
     const { podId, epoch } = there.reduce((a, b) => (busyOf(b) < busyOf(a) ? b : a));
-    begun.push({ podId, from, to, fromEpoch: epoch, begunMs: nowMs });
+    begun.push({ podId, from, to, fromEpoch: epoch, begunMs: nowMs, ...why });
   }
-  const asks = begun.map(({ podId, to, fromEpoch }) => ({ podId, role: to, expectedEpoch: fromEpoch }));
-  return { ledger: withMoves(ledger, begun), asks };
+  return { ledger: withMoves(ledger, begun), asks: begun.map(askOf) };
+}
+
+/** What the pod of a move is asked. */
+export function askOf({ podId, to, fromEpoch }: BegunMove): Ask {
+  return { podId, role: to, expectedEpoch: fromEpoch, aboveEpoch: fromEpoch };
+}
+
+function later(epoch: bigint, recorded = 0n): bigint {
+  return epoch > recorded ? epoch : recorded;
 }
 
 function sizeOf({ encode, prefill, decode }: Decision['before']): number {

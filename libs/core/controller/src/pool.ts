@@ -10,6 +10,8 @@ export interface PodState {
   /** Requests that run there, and ones that wait. */
   readonly running: number;
   readonly waiting: number;
+  /** It refuses the calls of the role and epoch that it claims: what it says counts for nothing. */
+  readonly refusesCalls?: boolean;
 }
 
 /** What a pool of pods with the same model shall achieve, and within what limits. */
@@ -31,7 +33,7 @@ export interface PoolSpec {
 }
 
 /** The pods by the stage that they shall serve: one that moves counts where it goes, one that has no role yet not. */
-export function splitOf(ledger: Ledger, pods: readonly PodState[]): Split {
+export function splitOf(ledger: Ledger, pods: readonly Pick<PodState, 'podId' | 'role'>[]): Split {
   const counts = { encode: 0, prefill: 0, decode: 0 };
   for (const pod of pods) {
     const move = ledger.moves.find(({ podId }) => podId === pod.podId);

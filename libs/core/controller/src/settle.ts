@@ -5,7 +5,10 @@ import type { PodState } from './pool.js';
 /** What was learnt of the moves and pods since the last pass. */
 export type Finding =
   | { readonly kind: 'moved' | 'undone' | 'lost'; readonly move: BegunMove }
-  | { readonly kind: 'known' | 'changed by others'; readonly podId: string };
+  | { readonly kind: 'known' | 'assigned' | 'changed by others' | Lie; readonly podId: string };
+
+/** What a pod cannot truly say: calls of its role that it refuses, and an epoch below one in which it was seen. */
+export type Lie = 'refuses its role' | 'epoch went back';
 
 /**
  * Compares what was begun with what the pods say. A move is over when its pod serves the new role in a later epoch. One
@@ -27,8 +30,9 @@ export function settle(
     findings.push({ kind: outcome, move });
     settled = withoutMove(settled, move.podId);
     if (outcome === 'undone') continue;
-    const epoch = pods.find(({ podId }) => podId === move.podId)?.epoch ?? move.fromEpoch;
-    settled = withAssignment(settled, { podId: move.podId, role: move.to, epoch });
+    const epoch = pods.find(({ podId }) => podId === move.podId)?.epoch ?? 0n;
+    const highest = epoch > move.fromEpoch ? epoch : move.fromEpoch;
+    settled = withAssignment(settled, { podId: move.podId, role: move.to, epoch: highest });
   }
   const decision = settled.decisions.at(-1);
   if (decision !== undefined && decision.doneMs === undefined && settled.moves.length === 0) {
@@ -41,7 +45,7 @@ function outcomeOf(move: BegunMove, pods: readonly PodState[]): 'moved' | 'undon
   const pod = pods.find(({ podId }) => podId === move.podId);
   if (pod === undefined || pod.phase === 'stopping') return 'lost';
   if (pod.phase !== 'ready') return pod.phase === 'unassigned' ? 'lost' : 'under way';
-  if (pod.role === move.to) return 'moved';
+  if (pod.role === move.to && pod.epoch > move.fromEpoch) return 'moved';
   return pod.role === move.from && pod.epoch === move.fromEpoch ? 'undone' : 'lost';
 }
 
@@ -52,9 +56,10 @@ function knowPods(before: Ledger, pods: readonly PodState[], findings: Finding[]
     if (role === undefined || phase !== 'ready' || ledger.moves.some((move) => move.podId === podId)) continue;
     const known = ledger.assignments.find((assignment) => assignment.podId === podId);
     if (known?.role === role && known.epoch === epoch) continue;
-    if (known !== undefined && known.role !== role && epoch <= known.epoch) continue;
-    if (known === undefined) findings.push({ kind: 'known', podId });
-    else if (known.role !== role) findings.push({ kind: 'changed by others', podId });
+    if (known !== undefined && epoch < known.epoch) findings.push({ kind: 'epoch went back', podId });
+    if (known !== undefined && epoch <= known.epoch) continue;
+    const kind = known === undefined ? 'known' : known.role === role ? 'assigned' : 'changed by others';
+    findings.push({ kind, podId });
     ledger = withAssignment(ledger, { podId, role, epoch });
   }
   return { ledger, findings };

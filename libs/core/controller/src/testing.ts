@@ -18,7 +18,7 @@ export const testSpec: PoolSpec = {
 
 /** Pods that do what they are asked, in steps: they drain, they mount, they serve. */
 export class FakePods {
-  readonly #pods: Map<string, PodState & { readonly goal?: StageName | undefined }>;
+  readonly #pods: Map<string, PodState & { readonly goal?: Pick<PodState, 'role' | 'epoch'> | undefined }>;
 
   constructor(roles: Readonly<Record<string, StageName | undefined>>) {
     this.#pods = new Map(
@@ -34,20 +34,22 @@ export class FakePods {
   }
 
   /** Takes the ask, or refuses it as a worker does. @returns whether it was taken */
-  ask({ podId, role, expectedEpoch }: Ask): boolean {
+  ask({ podId, role, expectedEpoch, aboveEpoch }: Ask): boolean {
     const pod = this.#pods.get(podId);
     if (pod === undefined || pod.epoch !== expectedEpoch || pod.goal !== undefined) return false;
-    if (pod.role !== role) this.#pods.set(podId, { ...pod, phase: 'draining', goal: role });
+    if (pod.role === role && pod.epoch >= aboveEpoch) return true;
+    const epoch = pod.epoch > aboveEpoch ? pod.epoch : aboveEpoch;
+    this.#pods.set(podId, { ...pod, phase: 'draining', goal: { role, epoch: epoch + 1n } });
     return true;
   }
 
   /** The switches that run go on by one step. */
   step(): void {
     for (const pod of this.#pods.values()) {
-      const { podId, goal, phase, epoch } = pod;
+      const { podId, goal, phase } = pod;
       if (goal === undefined) continue;
       if (phase === 'draining') this.#pods.set(podId, { ...pod, role: undefined, phase: 'mounting' });
-      else this.#pods.set(podId, { ...pod, role: goal, phase: 'ready', epoch: epoch + 1n, goal: undefined });
+      else this.#pods.set(podId, { ...pod, ...goal, phase: 'ready', goal: undefined });
     }
   }
 
@@ -64,6 +66,12 @@ export class FakePods {
   busy(podId: string, running: number): void {
     const pod = this.#pods.get(podId);
     if (pod !== undefined) this.#pods.set(podId, { ...pod, running });
+  }
+
+  /** Whether it refuses the calls of the role that it claims. */
+  refuse(podId: string, refusesCalls: boolean): void {
+    const pod = this.#pods.get(podId);
+    if (pod !== undefined) this.#pods.set(podId, { ...pod, refusesCalls });
   }
 
   remove(podId: string): void {

@@ -98,6 +98,17 @@ describe('RoleHost', () => {
     expect(stages).toHaveLength(1);
   });
 
+  test('epochs go on above what was recorded of a process that was started again', async () => {
+    const { host } = hostOf();
+    host.continueAfter(7n);
+    const ready = await host.setRole(ROLE_PREFILL, 0n, patient);
+    expect(ready.epoch).toBe(8n);
+    host.continueAfter(3n);
+    expect(await host.setRole(ROLE_PREFILL, 8n, patient)).toBe(ready);
+    host.continueAfter(20n);
+    expect(await host.setRole(ROLE_PREFILL, 8n, patient)).toMatchObject({ role: ROLE_PREFILL, epoch: 21n });
+  });
+
   test('a call with another role or epoch is refused, and so is one without a context', async () => {
     const { host } = hostOf();
     expect(() => host.enter(contextOf(host.state), ROLE_PREFILL)).toThrow(refusal('epoch_stale'));

@@ -46,6 +46,7 @@ export class RoleHost<Stage extends MountedStage> {
   #state: RoleState;
   #stage: Stage | undefined;
   #switching = false;
+  #recordedEpoch = 0n;
   #lastSwitch: SwitchTimes = { drainMs: 0, switchMs: 0 };
   #idle: PromiseWithResolvers<void> | undefined;
 
@@ -91,9 +92,14 @@ export class RoleHost<Stage extends MountedStage> {
     return { signal: ticket.abort.signal, [Symbol.dispose]: () => this.#leave(ticket) };
   }
 
+  /** What somebody recorded of this pod before its process was started again: epochs that it takes are above it. */
+  continueAfter(epoch: bigint): void {
+    this.#recordedEpoch = later(epoch, this.#recordedEpoch);
+  }
+
   /**
    * Takes another role. Running calls finish until the signal aborts; then they fail with `draining`, to be planned
-   * again elsewhere. Asking for the role that is there changes nothing.
+   * again elsewhere. Asking for the role that is there changes nothing, unless its epoch is below the recorded one.
    * @throws epoch_stale when another switch came first, role_switch_failed, invalid_request
    */
   async setRole(role: wire.Role, expectedEpoch: bigint, drainSignal: AbortSignal): Promise<RoleState> {
@@ -103,7 +109,8 @@ export class RoleHost<Stage extends MountedStage> {
     if (this.#switching || phase === wire.Phase.PHASE_STOPPING) {
       throw new TercetError('role_switch_failed', { reason: 'another switch runs or the process stops', epoch });
     }
-    if (role === this.#state.role && phase === wire.Phase.PHASE_READY) return this.#state;
+    const isThere = role === this.#state.role && phase === wire.Phase.PHASE_READY;
+    if (isThere && epoch >= this.#recordedEpoch) return this.#state;
     this.#switching = true;
     const { clock } = this.#options;
     const startMs = clock.nowMs();
@@ -153,7 +160,7 @@ export class RoleHost<Stage extends MountedStage> {
 
   async #mount(role: wire.Role): Promise<RoleState> {
     this.#refuseWhenStopping(role);
-    const epoch = this.#state.epoch + 1n;
+    const epoch = later(this.#state.epoch, this.#recordedEpoch) + 1n;
     if (role === wire.Role.ROLE_UNSPECIFIED) return this.#change({ role, epoch, phase: wire.Phase.PHASE_UNASSIGNED });
     this.#change({ role: wire.Role.ROLE_UNSPECIFIED, phase: wire.Phase.PHASE_MOUNTING });
     let stage: Stage;
@@ -215,6 +222,10 @@ export class RoleHost<Stage extends MountedStage> {
 /** As it stands in the protobuf file. */
 function roleName(role: wire.Role): string {
   return wire.Role[role];
+}
+
+function later(a: bigint, b: bigint): bigint {
+  return b > a ? b : a;
 }
 
 function neverAborts(): AbortSignal {

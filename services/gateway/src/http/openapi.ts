@@ -19,6 +19,7 @@ const gets: Readonly<Record<string, string>> = {
   '/readyz': 'Every model has a pod of each stage that it needs; 503 names what is missing.',
   '/metrics': 'Metrics in the Prometheus text format.',
   '/tercet/pods': 'Stage processes with role, epoch, load and memory.',
+  '/tercet/cluster': 'Pools: how their pods are split, what their controllers decided and why.',
 };
 
 /** The HTTP API as an OpenAPI 3.1 document, from the schemas that check the requests. */

@@ -8,17 +8,20 @@ import express, { type Express, type Request, type Response } from 'express';
 import type { ModelTable } from '../models/model-table.js';
 import type { Admission } from '../pipeline/admission.js';
 import type { PodTable } from '../pods/pod-table.js';
+import type { PoolWatch } from '../pods/pool-watch.js';
 import { type ChatOptions, chatCompletions, type Exchange } from './chat.js';
 import { completions } from './completions.js';
 import { type EmbeddingsOptions, embeddings } from './embeddings.js';
 import { sendError } from './error-body.js';
 import { openApiDocument } from './openapi.js';
+import { phaseName, poolObject, roleName } from './pool-object.js';
 import { readJson } from './read-json.js';
 import { responses } from './responses.js';
 
 export interface RouterOptions extends ChatOptions, EmbeddingsOptions {
   readonly models: ModelTable;
   readonly pods: PodTable;
+  readonly pools: PoolWatch;
   readonly admission: Admission;
   readonly bodyBytesMax: number;
   readonly log: Log;
@@ -42,6 +45,7 @@ const getRoutes = [
   '/readyz',
   '/metrics',
   '/tercet/pods',
+  '/tercet/cluster',
 ];
 
 /** Every HTTP route of the gateway. */
@@ -64,6 +68,7 @@ export function routesOf(options: RouterOptions): Express {
     response.type(registry.contentType).send(await registry.metrics());
   });
   app.get('/tercet/pods', (_, response) => response.json({ pods: options.pods.statuses().map(podObject) }));
+  app.get('/tercet/cluster', (_, response) => response.json({ pools: options.pools.pools.map(poolObject) }));
   app.all(getRoutes, onlyMethods('GET, HEAD'));
   app.get(/.*/, (request, response) => sendPage(request, response));
   app.use((request: Request, response: Response) => {
@@ -143,13 +148,8 @@ function podObject(status: wire.WorkerStatus): object {
   const { podId, role, epoch, phase, model, load, residentBytes } = status;
   const { waiting = 0, running = 0, kvBlocksUsed = 0, kvBlocksTotal = 0, stepMsMean = 0, leasesOpen = 0 } = load ?? {};
   const figures = { waiting, running, kvBlocksUsed, kvBlocksTotal, stepMsMean, leasesOpen };
-  const phaseName = wire.Phase[phase].replace('PHASE_', '').toLowerCase();
-  const about = { podId, role: roleName(role), epoch: Number(epoch), phase: phaseName, model };
+  const about = { podId, role: roleName(role), epoch: Number(epoch), phase: phaseName(phase), model };
   return { ...about, ...figures, residentBytes: Number(residentBytes) };
-}
-
-function roleName(role: wire.Role): string {
-  return role === wire.Role.ROLE_UNSPECIFIED ? 'none' : wire.Role[role].replace('ROLE_', '').toLowerCase();
 }
 
 const contentTypes: Readonly<Record<string, string>> = {

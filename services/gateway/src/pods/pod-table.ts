@@ -9,6 +9,8 @@ export interface PodTableOptions {
   readonly endpoints: readonly string[];
   /** Between two questions to a pod that answers; a call that finds things changed asks at once. */
   readonly pollMs: number;
+  /** Whether what a pod says of itself counts; one that is not trusted serves nothing. */
+  readonly isTrusted?: (podId: string) => boolean;
   readonly clock: Clock;
   readonly log: Log;
 }
@@ -48,10 +50,12 @@ export class PodTable implements Disposable {
 
   /** Pods that are ready, as the planner wants them. */
   ready(): PodView<Pod>[] {
+    const { isTrusted = () => true } = this.#options;
     return this.#pods.flatMap((pod) => {
       const { status } = pod;
       if (status?.phase !== wire.Phase.PHASE_READY) return [];
       const { podId, role, epoch, model, load } = status;
+      if (!isTrusted(podId)) return [];
       const busy = Math.max(pod.calls, (load?.running ?? 0) + (load?.waiting ?? 0));
       return [{ pod, podId, role, epoch, model, modelDigest: status.modelDigest, busy }];
     });

@@ -1,0 +1,62 @@
+import { stageNames } from '@tercet/allocation';
+import type { Ledger } from '@tercet/controller-core';
+import { z } from 'zod';
+
+const version = 1;
+
+const Stage = z.enum(stageNames);
+const Epoch = z
+  .string()
+  .regex(/^\d{1,20}$/)
+  .transform(BigInt);
+const Share = z.number();
+const Split = z.strictObject({ encode: z.int(), prefill: z.int(), decode: z.int(), serve: z.int() });
+
+const Verdict = z.discriminatedUnion('kind', [
+  z.strictObject({ kind: z.literal('kept'), realised: Share, counterfactual: Share }),
+  z.strictObject({ kind: z.literal('taken back'), realised: Share, counterfactual: Share }),
+  z.strictObject({ kind: z.literal('replaced') }),
+]);
+
+/** The ledger as it is written down: JSON, with a version, and with epochs as text. */
+export const LedgerDocument = z
+  .strictObject({
+    version: z.literal(version),
+    assignments: z.array(z.strictObject({ podId: z.string(), role: Stage, epoch: Epoch })),
+    moves: z.array(
+      z.strictObject({
+        podId: z.string(),
+        from: Stage,
+        to: Stage,
+        fromEpoch: Epoch,
+        begunMs: z.number(),
+        reason: z.enum(['better', 'take back', 'repair', 'asked']),
+        decision: z.int().min(0),
+      }),
+    ),
+    past: z.array(z.strictObject({ from: Stage, to: Stage, begunMs: z.number() })),
+    decisions: z.array(
+      z.strictObject({
+        id: z.int().min(1),
+        begunMs: z.number(),
+        before: Split,
+        target: Split,
+        expected: z.strictObject({ current: Share, target: Share }),
+        baseline: z.strictObject({ realised: Share, simulated: Share }),
+        doneMs: z.number().exactOptional(),
+        verdict: Verdict.exactOptional(),
+      }),
+    ),
+  })
+  .transform(({ version: _, ...ledger }): Ledger => ledger);
+
+export function toDocument(ledger: Ledger): z.input<typeof LedgerDocument> {
+  const { assignments, moves, past, decisions } = ledger;
+  return {
+    version,
+    assignments: assignments.map((assignment) => ({ ...assignment, epoch: String(assignment.epoch) })),
+    moves: moves.map((move) => ({ ...move, fromEpoch: String(move.fromEpoch) })),
+    past: [...past],
+    decisions: [...decisions],
+  };
+}

@@ -1,0 +1,38 @@
+import 'reflect-metadata';
+import type { INestApplicationContext } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
+import { toTercetError } from '@tercet/contracts';
+import type { GrpcServer } from '@tercet/grpc';
+import { type Log, openLog } from '@tercet/telemetry';
+import { appModule, LOG, PODS, RECONCILER, SERVER } from './app.module.js';
+import { type ControllerConfig, readConfig } from './config.js';
+import type { WorkerPods } from './pods/worker-pods.js';
+import type { Reconciler } from './reconcile.js';
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  openLog({ service: 'controller' }).error('controller.start_failed', { error: toTercetError(error) });
+  process.exit(1);
+}
+
+async function main(args: readonly string[]): Promise<void> {
+  const config = configFromArguments(args, readConfig);
+  if (config === undefined) return;
+  const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
+  const log = app.get<Log>(LOG);
+  log.info('controller.ready', { config: maskSecrets(config) });
+  log.info('controller.stopping', { reason: await untilStopped() });
+  await stop(app, config);
+  log.info('controller.stopped');
+  process.exit(0);
+}
+
+/** In order: no new passes and calls, moves that run end or are left to the next controller, then the pods go. */
+async function stop(app: INestApplicationContext, { drainTimeoutMs }: ControllerConfig): Promise<void> {
+  const patience = AbortSignal.timeout(drainTimeoutMs);
+  await app.get<Reconciler>(RECONCILER).stop(patience);
+  await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(500));
+  app.get<WorkerPods>(PODS)[Symbol.dispose]();
+}
