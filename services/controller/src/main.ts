@@ -6,7 +6,7 @@ import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
 import { appModule, LOG, PODS, RECONCILER, SERVER } from './app.module.js';
-import { type ControllerConfig, readConfig } from './config.js';
+import { ControllerConfig, readConfig } from './config.js';
 import type { WorkerPods } from './pods/worker-pods.js';
 import type { Reconciler } from './reconcile.js';
 
@@ -18,7 +18,7 @@ try {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const config = configFromArguments(args, readConfig);
+  const config = configFromArguments(args, { schema: ControllerConfig, read: readConfig });
   if (config === undefined) return;
   const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
   const log = app.get<Log>(LOG);

@@ -8,7 +8,7 @@ import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
 import { ADMISSION, appModule, GRPC_SERVER, HTTP_SERVER, LOG, PODS, POOLS } from './app.module.js';
-import { readConfig } from './config.js';
+import { GatewayConfig, readConfig } from './config.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
 import type { PoolWatch } from './pods/pool-watch.js';
@@ -23,7 +23,7 @@ try {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const config = configFromArguments(args, readConfig);
+  const config = configFromArguments(args, { schema: GatewayConfig, read: readConfig });
   if (config === undefined) return;
   const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
   const log = app.get<Log>(LOG);

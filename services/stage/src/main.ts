@@ -10,7 +10,7 @@ import type { RoleHost } from '@tercet/stage';
 import { type Log, openLog } from '@tercet/telemetry';
 import type { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import { appModule, ENGINE, IMAGES, LOG, MEMORY, ROLE_HOST, SERVER, TENSORS } from './app.module.js';
-import { readConfig, type StageConfig } from './config.js';
+import { readConfig, StageConfig } from './config.js';
 import type { Stage } from './stages.js';
 
 const roles = {
@@ -28,7 +28,7 @@ try {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const config = configFromArguments(args, readConfig);
+  const config = configFromArguments(args, { schema: StageConfig, read: readConfig });
   if (config === undefined) return;
   const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
   const log = app.get<Log>(LOG);

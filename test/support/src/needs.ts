@@ -8,6 +8,7 @@ import { requiredPeers, searchPath } from './config.js';
 const programs: Readonly<Record<string, readonly string[]>> = {
   chromium: ['chromium', 'chromium-browser', 'google-chrome'],
   go: ['go'],
+  helm: ['helm'],
   python: ['python3'],
 };
 
