@@ -48,7 +48,7 @@ export const ControllerConfig = z
 export type ControllerConfig = z.infer<typeof ControllerConfig>;
 
 /** On one machine, or in a cluster; which one says `cluster`. */
-const AnyConfig = z.discriminatedUnion('cluster', [ControllerConfig, ClusterConfig]);
+export const AnyConfig = z.discriminatedUnion('cluster', [ControllerConfig, ClusterConfig]);
 
 /** @throws config_invalid */
 export function readConfig(file?: string): ControllerConfig | ClusterConfig {

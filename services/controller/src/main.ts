@@ -8,7 +8,7 @@ import type { GrpcServer } from '@tercet/grpc';
 import { type Log, openLog } from '@tercet/telemetry';
 import { appModule, EVENTS, LOAD_EVENTS, LOG, PODS, RECONCILER, SERVER } from './app.module.js';
 import { runInCluster } from './cluster/run-in-cluster.js';
-import { type ControllerConfig, readConfig } from './config.js';
+import { AnyConfig, type ControllerConfig, readConfig } from './config.js';
 import type { LoadEvents } from './heard/load-events.js';
 import type { WorkerPods } from './pods/worker-pods.js';
 import type { Reconciler } from './reconcile.js';
@@ -21,7 +21,7 @@ try {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const config = configFromArguments(args, readConfig);
+  const config = configFromArguments(args, { schema: AnyConfig, read: readConfig });
   if (config === undefined) return;
   if (config.cluster === 'kubernetes') await runInCluster(config);
   else await runOnMachine(config);

@@ -26,7 +26,7 @@ import {
   TRACER,
 } from './app.module.js';
 import type { BatchRunner } from './batches/batch-runner.js';
-import { readConfig } from './config.js';
+import { GatewayConfig, readConfig } from './config.js';
 import type { OutcomeReports } from './outcome-reports.js';
 import type { Admission } from './pipeline/admission.js';
 import type { PodTable } from './pods/pod-table.js';
@@ -42,7 +42,7 @@ try {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const config = configFromArguments(args, readConfig);
+  const config = configFromArguments(args, { schema: GatewayConfig, read: readConfig });
   if (config === undefined) return;
   const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
   const log = app.get<Log>(LOG);

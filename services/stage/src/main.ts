@@ -24,7 +24,7 @@ import {
   TENSORS,
   TRACER,
 } from './app.module.js';
-import { readConfig, type StageConfig } from './config.js';
+import { readConfig, StageConfig } from './config.js';
 import type { LoadReports } from './load-reports.js';
 import type { Stage } from './stages.js';
 
@@ -43,7 +43,7 @@ try {
 }
 
 async function main(args: readonly string[]): Promise<void> {
-  const config = configFromArguments(args, readConfig);
+  const config = configFromArguments(args, { schema: StageConfig, read: readConfig });
   if (config === undefined) return;
   const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
   const log = app.get<Log>(LOG);

@@ -13,6 +13,7 @@ const programs: Readonly<Record<string, readonly string[]>> = {
   openssl: ['openssl'],
   prometheus: ['prometheus'],
   postgres: ['postgres'],
+  helm: ['helm'],
   python: ['python3'],
 };
 

@@ -1,0 +1,78 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, test } from '@jest/globals';
+import { needs } from '@tercet/testing';
+import { serviceSchemas, valuesSchema } from './index.js';
+
+const chart = fileURLToPath(new URL('../../../helm/tercet/', import.meta.url));
+
+test('values.schema.json is what the schemas of the values and of the services say', () => {
+  const written = JSON.parse(readFileSync(`${chart}values.schema.json`, 'utf8'));
+  expect(valuesSchema(serviceSchemas())).toEqual(written);
+});
+
+const helm = needs('helm');
+if (helm !== undefined) {
+  describe('the chart', () => {
+    const render = (...args: string[]) =>
+      execFileSync(helm, ['template', 'demo', chart, '--namespace', 'serving', '--kube-version', '1.37.2', ...args], {
+        encoding: 'utf8',
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+
+    test.each([
+      { name: 'its defaults', args: [] },
+      { name: 'a laptop', args: ['--values', `${chart}values/laptop.yaml`] },
+      { name: 'a cluster of CPU nodes', args: ['--values', `${chart}values/cpu.yaml`] },
+    ])('renders with the values of $name', ({ args }) => {
+      const rendered = render(...args);
+      for (const kind of ['StatefulSet', 'Deployment', 'ServingPool', 'NetworkPolicy', 'PodDisruptionBudget']) {
+        expect(rendered).toContain(`\nkind: ${kind}\n`);
+      }
+    });
+
+    test('no container may more than serving needs', () => {
+      const containers = render()
+        .split(/^ {8}- name: (?:gateway|stage|controller)$/m)
+        .slice(1);
+      expect(containers).toHaveLength(3);
+      for (const container of containers) {
+        expect(container).toContain('allowPrivilegeEscalation: false');
+        expect(container).toContain('readOnlyRootFilesystem: true');
+        expect(container).toContain('drop: [ALL]');
+      }
+      expect(render()).not.toContain('runAsNonRoot: false');
+    });
+
+    test('the role of a pod stands in no selector and no template of its workload', () => {
+      const [workload = ''] = render()
+        .split('\n---\n')
+        .filter((document) => document.includes('kind: StatefulSet'));
+      expect(workload).toContain('tercet.dev/pool: demo-tercet-tiny');
+      expect(workload).not.toContain('tercet.dev/role');
+    });
+
+    test('GPUs are asked for where a pool has them', () => {
+      expect(render()).not.toContain('nvidia.com/gpu');
+      expect(render('--set', 'poolDefaults.gpus=2')).toMatch(/limits:\n +memory: 2Gi\n +nvidia\.com\/gpu: 2\n/);
+    });
+
+    test.each([
+      { name: 'a key that is misspelt', set: 'pols=1', says: "'pols' not allowed" },
+      { name: 'a bad setting of a service', set: 'gateway.config.requests.runningMax=0', says: 'requests/runningMax' },
+      { name: 'an unknown setting of a service', set: 'stage.config.engine.slots=3', says: "'slots' not allowed" },
+      { name: 'fewer pods than roles', set: 'poolDefaults.pods=2', says: '2 pods are fewer than the least' },
+      { name: 'gateways that share nothing', set: 'gateway.replicas=2', says: 'need store.kind postgres' },
+      { name: 'a model that nobody has', set: 'pools[0].name=a,pools[0].model=b', says: 'needs `path`' },
+      { name: 'a bad name of a pool', set: 'pools[0].name=A_b,pools[0].model=tercet-tiny', says: 'pools/0/name' },
+    ])('refuses $name', ({ set, says }) => {
+      expect(() => render('--set', set)).toThrow(says);
+    });
+  });
+}
+
+test('the alert rules and dashboards that the chart ships are there', () => {
+  expect(existsSync(`${chart}alerts/tercet.yaml`)).toBe(true);
+  expect(existsSync(`${chart}dashboards/tercet-requests.json`)).toBe(true);
+});
