@@ -1,7 +1,7 @@
 // Lays out the file system of the container image: `node deploy/image/rootfs.mjs FOLDER`, after `npm run build`.
 // In it are the pinned Node with the libraries that it and the native parts load, the services with the packages that
-// they need when they run, and the tiny model. There is no shell and no package manager. The Dockerfile copies this folder, and
-// the tests pack it without a Docker engine, so both are the same image.
+// they need when they run, and the tiny model. There is no shell and no package manager. The Dockerfile copies this
+// folder, and the tests pack it without a Docker engine, so both are the same image.
 import { execFileSync } from 'node:child_process';
 import {
   chmodSync,

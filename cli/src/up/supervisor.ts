@@ -78,7 +78,9 @@ export class Supervisor implements AsyncDisposable {
     this.#stages = parts.plan.stages.map((plan) => new SupervisedProcess(plan, entries.stage, { events }));
     this.#gateway = new SupervisedProcess(parts.plan.gateway, entries.gateway, { events });
     this.#beginControl = () => {
-      this.#controllers = parts.plan.controllers.map((plan) => new SupervisedProcess(plan, entries.controller, { events: aside }));
+      this.#controllers = parts.plan.controllers.map(
+        (plan) => new SupervisedProcess(plan, entries.controller, { events: aside }),
+      );
       const pools = new Set(parts.plan.controllers.flatMap(({ pool }) => pool));
       for (const stage of this.#stages) if (pools.has(stage.plan.name)) stage.changeEnvironment(withoutRole);
     };

@@ -114,7 +114,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fi
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       STORE: { kind: 'sqlite', path: controlStore },
       REQUESTS: { runningMax: options.requests },
-      KEYS: { required: options.requireKeys, path: files.keys },
+      KEYS: { required: options.requireKeys, path: keys },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
       TRACING: tracingOf(options),
     }),

@@ -22,8 +22,9 @@ const places: Readonly<Record<keyof ServiceSchemas, readonly (readonly string[])
 };
 
 /**
- * `values.schema.json`: what the chart itself knows, and in it what the services would take. Of a service's configuration
- * nothing is required, because the chart fills in the rest, and no default is told, because some depend on the machine.
+ * `values.schema.json`: what the chart itself knows, and in it what the services would take. Of a service's
+ * configuration nothing is required, because the chart fills in the rest, and no default is told, because some depend
+ * on the machine.
  */
 export function valuesSchema(services: ServiceSchemas): object {
   const schema = z.toJSONSchema(ChartValues, { io: 'input', target: 'draft-7' }) as Schema;

@@ -34,7 +34,7 @@ const poolFields = {
   config: anyObject,
 };
 
-/** What `values.yaml` may hold. The configurations of the services are {@link anyObject} here; their own schemas go in. */
+/** What `values.yaml` may hold. Configurations of services are {@link anyObject} here; their own schemas go in. */
 export const ChartValues = z.strictObject({
   image: z.strictObject({
     repository: text,

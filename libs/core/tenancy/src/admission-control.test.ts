@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { AdmissionControl, type Arrival, type Ask, type Ticket } from './admission-control.js';
 import { type TenantLimits, unlimited } from './tenant.js';
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { formatApiKey, idBytes, isApiKey, keyIdOf, secretBytes } from './api-key.js';
 
 const bytes = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import * as fc from 'fast-check';
+import fc from 'fast-check';
 import { FairQueue, type Queued } from './fair-queue.js';
 import type { Priority } from './tenant.js';
 

@@ -1,4 +1,4 @@
-import { wire } from '@tercet/contracts';
+import { phaseNameOf, roleNameOf, type wire } from '@tercet/contracts';
 import type { WatchedPool } from '../pods/pool-watch.js';
 
 /** A pool as `/tercet/cluster` shows it. */
@@ -31,9 +31,9 @@ function changeObject(unixMs: bigint, { podId, from, to, epoch, reason, drainMs,
 
 /** `encode`, `prefill`, `decode`, `none`. */
 export function roleName(role: wire.Role): string {
-  return role === wire.Role.ROLE_UNSPECIFIED ? 'none' : wire.Role[role].replace('ROLE_', '').toLowerCase();
+  return roleNameOf(role) ?? 'none';
 }
 
 export function phaseName(phase: wire.Phase): string {
-  return wire.Phase[phase].replace('PHASE_', '').toLowerCase();
+  return phaseNameOf(phase) ?? 'unspecified';
 }

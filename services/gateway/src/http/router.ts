@@ -1,7 +1,7 @@
 import { createReadStream, statSync } from 'node:fs';
 import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { phaseNameOf, roleNameOf, TercetError, type wire } from '@tercet/contracts';
+import { roleNameOf, TercetError, type wire } from '@tercet/contracts';
 import { acceptedTraceparent } from '@tercet/telemetry';
 import type { Scope } from '@tercet/tenancy';
 import { webRoot } from '@tercet/web';
@@ -148,7 +148,7 @@ function podObject(status: wire.WorkerStatus): object {
   const { podId, role, epoch, phase, model, load, residentBytes } = status;
   const { waiting = 0, running = 0, kvBlocksUsed = 0, kvBlocksTotal = 0, stepMsMean = 0, leasesOpen = 0 } = load ?? {};
   const figures = { waiting, running, kvBlocksUsed, kvBlocksTotal, stepMsMean, leasesOpen };
-  const named = { role: roleNameOf(role) ?? 'none', epoch: Number(epoch), phase: phaseNameOf(phase) ?? 'unspecified' };
+  const named = { role: roleName(role), epoch: Number(epoch), phase: phaseName(phase) };
   const about = { podId, ...named, model };
   return { ...about, ...figures, residentBytes: Number(residentBytes) };
 }
