@@ -83,11 +83,13 @@ describe('what a client may set', () => {
   const text = async (more: object = {}) => (await post('/v1/completions', complete(more))).choices[0].text;
 
   test('penalties keep a word from coming again, or bring it again', async () => {
-    const plain = await text();
-    expect(wordsTwice(plain).length).toBeGreaterThan(0);
-    expect(wordsTwice(await text({ presence_penalty: 2 })).length).toBeLessThan(wordsTwice(plain).length);
-    expect(wordsTwice(await text({ frequency_penalty: 2 })).length).toBeLessThan(wordsTwice(plain).length);
-    expect(await text({ frequency_penalty: -2 })).toMatch(/( circle){6}$/);
+    const repeats = async (more: object) =>
+      wordsTwice(await text({ prompt: 'Hello', max_tokens: 24, ignore_eos: true, ...more })).length;
+    const plain = await repeats({});
+    expect(plain).toBeGreaterThan(0);
+    expect(await repeats({ presence_penalty: 2 })).toBeLessThan(plain);
+    expect(await repeats({ frequency_penalty: 2 })).toBeLessThan(plain);
+    expect(await repeats({ frequency_penalty: -2 })).toBeGreaterThan(plain);
     const chat = await post('/v1/chat/completions', ask('Hello there!', { frequency_penalty: 2, ignore_eos: true }));
     const plainChat = await post('/v1/chat/completions', ask('Hello there!', { ignore_eos: true }));
     expect(chat.choices[0].message.content).not.toBe(plainChat.choices[0].message.content);
@@ -118,7 +120,7 @@ describe('what a client may set', () => {
   });
 
   test.each(['/v1/completions', '/v1/chat/completions'])('%s streams several choices, each its own', async (path) => {
-    const more = { n: 3, temperature: 1.5, seed: 5, ignore_eos: true, stream_options: undefined };
+    const more = { n: 3, temperature: 2, seed: 5, ignore_eos: true, stream_options: undefined };
     const body = path === '/v1/completions' ? complete(more) : ask('Hello there!', more);
     const whole = (await post(path, body)).choices;
     const chunks = await eventsOf(await system.post(path, { ...body, stream: true }));

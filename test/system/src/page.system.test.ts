@@ -171,7 +171,7 @@ function describePage(): void {
     expect(await paper()).not.toBe(before);
     await page.getByRole('button', { name: 'What colour is the circle?' }).click();
     await expectAnswer(page, 'Red.');
-    await page.getByRole('button', { name: 'Pods' }).click();
+    await page.getByRole('button', { name: 'Cluster' }).click();
     await page.getByRole('cell', { name: 'prefill-0' }).waitFor();
     await page.screenshot({ path: join(shots, `${other}.png`) });
   });
@@ -184,7 +184,7 @@ function describePage(): void {
       await page.keyboard.press('Tab');
       walked.push(await page.evaluate(nameOfFocused));
     }
-    const bar = ['Model', 'New chat', 'Pods', 'Settings', 'Switch between light and dark'];
+    const bar = ['Model', 'New chat', 'Cluster', 'Settings', 'Switch between light and dark'];
     const examples = ['What colour is the circle?', 'Please read the digits.', 'How many triangles are there?'];
     const composer = ['Add an image', 'Take a photo', 'Question', 'Send'];
     expect(walked).toEqual([...bar, ...examples, ...composer]);
@@ -202,7 +202,7 @@ function describePage(): void {
       '- heading "tercet" [level=1]',
       '- combobox "Model":',
       '- option "tercet-tiny" [selected]',
-      '- button "Pods"',
+      '- button "Cluster"',
       '- main "Conversation":',
       '- listitem:',
       '- text: "You:"',
@@ -226,7 +226,7 @@ function describePage(): void {
     await expectAnswer(page, 'Red.');
     await page.screenshot({ path: join(shots, 'phone-answer.png') });
     expect(await overhang()).toBe(0);
-    await page.getByRole('button', { name: 'Pods' }).tap();
+    await page.getByRole('button', { name: 'Cluster' }).tap();
     await page.getByRole('button', { name: 'Settings' }).tap();
     await page.getByRole('cell', { name: 'prefill-0' }).waitFor();
     expect(await page.getByLabel('Temperature').evaluate(isInView)).toBe(true);

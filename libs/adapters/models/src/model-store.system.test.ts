@@ -59,7 +59,8 @@ describe('a pull', () => {
     expect(pulled()).toBe(true);
     expect(leftovers()).toEqual(['m.gguf', 'm.gguf.sha256']);
     expect(readFileSync(`${target()}.sha256`, 'utf8')).toBe(`${sha256}  m.gguf\n`);
-    expect(seen.at(-1)).toEqual({ file: 'm.gguf', phase: 'ready', bytesDone: 300_000, bytesTotal: 300_000 });
+    const whole = { bytesDone: 300_000, bytesTotal: 300_000 };
+    expect(seen.at(-1)).toEqual({ file: 'm.gguf', phase: 'ready', ...whole, check: 'matched' });
     expect([...new Set(seen.map(({ phase }) => phase))]).toEqual(['download', 'verify', 'ready']);
     const sizes = seen.filter(({ phase }) => phase === 'download').map(({ bytesDone }) => bytesDone);
     expect(sizes).toEqual([...sizes].sort((a, b) => a - b));
