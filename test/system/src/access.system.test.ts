@@ -114,7 +114,7 @@ describe('a running system that requires keys', () => {
         await page.getByLabel('Model').locator('option').first().waitFor({ state: 'attached' });
         await page.getByRole('button', { name: 'What colour is the circle?' }).click();
         await page.locator('.timeline').waitFor();
-        await page.getByRole('button', { name: 'Pods' }).click();
+        await page.getByRole('button', { name: 'Cluster' }).click();
         await page.getByText('prefill-0').first().waitFor();
         expect(asked).toEqual([expect.stringContaining('API key')]);
       } finally {

@@ -17,6 +17,7 @@ export interface Multipart {
 
 /** Beside the file: names, values and boundaries of the form. */
 const formBytesMax = 64 * 1024;
+const drainMsMax = 500;
 const limits = { files: 1, fields: 16, fieldNameSize: 100, fieldSize: 1024, headerPairs: 20 };
 
 /**
@@ -47,11 +48,33 @@ export async function readMultipart(request: IncomingMessage, options: Multipart
   request.pipe(parser);
   try {
     return await form.whole;
-  } finally {
+  } catch (error) {
     // Unlike `destroy`, this leaves the connection for the answer.
     request.unpipe(parser);
+    await drained(request);
+    throw error;
+  } finally {
     request.off('close', onClose);
   }
+}
+
+/**
+ * Reads on for a little: a client that still sends when the connection is closed sees it broken, and not the answer.
+ * Resolves when all was read, or as much as that is worth.
+ */
+async function drained(request: IncomingMessage): Promise<void> {
+  if (request.complete || request.destroyed) return;
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const timer = setTimeout(resolve, drainMsMax);
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > formBytesMax) resolve();
+  });
+  for (const event of ['end', 'close', 'error']) request.once(event, () => resolve());
+  await promise;
+  clearTimeout(timer);
+  request.pause();
 }
 
 function parserFor(request: IncomingMessage): BusboyInstance {
