@@ -14,10 +14,11 @@ import {
   type Workload,
   withTransitions,
 } from '@tercet/kubernetes';
-import { type Log, systemClock } from '@tercet/telemetry';
+import { type Log, type ServiceMetrics, systemClock } from '@tercet/telemetry';
 import { believedShape } from '../believed-shape.js';
 import { LoadEvents } from '../heard/load-events.js';
 import { WorkerPods } from '../pods/worker-pods.js';
+import { PoolMetrics } from '../pool-metrics.js';
 import { Reconciler } from '../reconcile.js';
 import type { Claims } from './claims.js';
 import { ClusterPods } from './cluster-pods.js';
@@ -35,6 +36,7 @@ export interface PoolRunnerOptions {
   readonly term: number;
   /** Where pods and gateways report; without it nothing is heard, and nothing proposed. */
   readonly events: EventLog | undefined;
+  readonly metrics: ServiceMetrics<'controller'>;
   readonly log: Log;
   /** Aborts when this process does not lead any more. */
   readonly signal: AbortSignal;
@@ -68,23 +70,28 @@ export class PoolRunner implements AsyncDisposable {
   #written = '';
 
   private constructor(options: PoolRunnerOptions, parts: Parts) {
-    const { pool, config, log } = options;
+    const { pool, config, metrics, log } = options;
+    const { controller, cluster } = parts;
+    const poolMetrics = new PoolMetrics({ metrics, pool: pool.name, controller, pods: cluster });
     this.pool = pool;
     this.#options = options;
     this.#parts = parts;
     this.#conditions = pool.status.conditions;
     this.#reconciler = new Reconciler({
-      controller: parts.controller,
-      pods: parts.cluster,
+      controller,
+      pods: cluster,
       passMs: config.passMs,
       clock: systemClock,
       log,
-      onPass: (pass) => void this.#tell(pass),
+      onReport: (report) => {
+        poolMetrics.report(report);
+        if (report.kind === 'made') void this.#tell(report.pass);
+      },
     });
     this.#hearing = new LoadEvents({
       events: options.events,
       model: pool.spec.model,
-      controller: parts.controller,
+      controller,
       isOurs: (id) => parts.workers.statuses.some(({ podId }) => podId === id),
       clock: systemClock,
       log,

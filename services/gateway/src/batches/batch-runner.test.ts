@@ -55,7 +55,7 @@ function startRunner(before: Before = () => undefined): BatchRunner {
   const metrics = new GatewayMetrics({ slo: { ttftMs: 1000, tpotMs: 100, attainment: 0.95 }, runningMax: 8 });
   const routes = { models: new ModelTable([model]), metrics, generate, embed };
   const log = { info: () => undefined, error: () => undefined };
-  const runner = new BatchRunner({ store, routes, background, log, limits });
+  const runner = new BatchRunner({ store, routes, background, log, limits, metrics: metrics.batches });
   runners.push(runner);
   return runner;
 }
