@@ -5,6 +5,7 @@ import type { Alert } from './alert.js';
 const promql = new PromQl({ window: '5m', labels: {} });
 const perModel = ['namespace', 'model'];
 const perPod = ['namespace', 'pod'];
+const perPool = ['namespace', 'pool'];
 const perRole = ['namespace', 'role'];
 
 /** A failure of the system, and not of the request; refusals for want of capacity have an alert of their own. */
@@ -223,26 +224,22 @@ const control: Alert[] = [
     name: 'TercetPassesFail',
     severity: 'warning',
     expr:
-      `${promql.rate('tercet_controller_passes_total', ['namespace', 'pool'], { kind: is('failed') })} / ` +
-      `${promql.rate('tercet_controller_passes_total', ['namespace', 'pool'])} > 0.5`,
+      `${promql.rate('tercet_controller_passes_total', perPool, { kind: is('failed') })} / ` +
+      `${promql.rate('tercet_controller_passes_total', perPool)} > 0.5`,
     for: '5m',
     summary: 'Most passes over {{ $labels.pool }} fail: nobody moves pods or gives roles back.',
   },
   {
     name: 'TercetDecisionsTakenBack',
     severity: 'warning',
-    expr:
-      promql.over('1h').increase('tercet_controller_decisions_total', ['namespace', 'pool'], {
-        verdict: is('taken back'),
-      }) + ' > 2',
+    expr: `${promql.over('1h').increase('tercet_controller_decisions_total', perPool, { verdict: is('taken back') })} > 2`,
     for: '0m',
     summary: '{{ $value | humanize }} decisions for {{ $labels.pool }} were taken back within an hour.',
   },
   {
     name: 'TercetPodLies',
     severity: 'warning',
-    expr:
-      promql.rate('tercet_controller_findings_total', ['namespace', 'pool'], { kind: is('refuses its role') }) + ' > 0',
+    expr: `${promql.rate('tercet_controller_findings_total', perPool, { kind: is('refuses its role') })} > 0`,
     for: '5m',
     summary: 'A pod of {{ $labels.pool }} refuses the calls of the role that it claims; it gets no requests.',
   },

@@ -13,12 +13,14 @@ import { WorkerPods } from './pods/worker-pods.js';
 import { PoolMetrics } from './pool-metrics.js';
 import { type PassReport, Reconciler } from './reconcile.js';
 import { controllerService } from './rpc.js';
+import { SimulationThread } from './simulation/simulation-thread.js';
 import { poolStatus } from './status.js';
 
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
 export const METRICS = Symbol('metrics');
 export const METRICS_SERVER = Symbol('metrics server');
+export const SIMULATION = Symbol('simulation');
 export const PODS = Symbol('pods');
 export const CONTROLLER = Symbol('controller');
 export const EVENTS = Symbol('events');
@@ -50,17 +52,27 @@ export const SERVER = Symbol('server');
         listen && MetricsServer.open(listen, metrics),
     },
     {
+      provide: SIMULATION,
+      inject: [LOG],
+      useFactory: (log: Log) =>
+        new SimulationThread((error) => {
+          log.error('controller.simulation_crashed', { error });
+          process.exit(1);
+        }),
+    },
+    {
       provide: PODS,
       inject: [CONFIG],
       useFactory: ({ model, workers }: ControllerConfig) => new WorkerPods({ model, endpoints: workers }),
     },
     {
       provide: CONTROLLER,
-      inject: [CONFIG, PODS, LOG],
-      useFactory: (config: ControllerConfig, pods: WorkerPods, log: Log) =>
+      inject: [CONFIG, PODS, SIMULATION, LOG],
+      useFactory: (config: ControllerConfig, pods: WorkerPods, simulation: SimulationThread, log: Log) =>
         Controller.open({
           spec: specOf(config),
           pods,
+          simulation,
           store: new LedgerFile(config.ledgerPath),
           shape: believedShape(config.group),
           mustBeMeasured: true,

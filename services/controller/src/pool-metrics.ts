@@ -1,6 +1,6 @@
 import { stageNames } from '@tercet/allocation';
 import { type LabelsOf, metricList } from '@tercet/contracts';
-import { type Controller, type Decision, type Finding, splitOf } from '@tercet/controller-core';
+import { type Controller, type Decision, type Finding, type Pass, splitOf } from '@tercet/controller-core';
 import type { ServiceMetrics } from '@tercet/telemetry';
 import type { WorkerPods } from './pods/worker-pods.js';
 import type { PassReport } from './reconcile.js';
@@ -31,11 +31,14 @@ export class PoolMetrics {
   }
 
   report(report: PassReport): void {
-    const { metrics, pool, controller, pods } = this.#options;
+    const { metrics, pool } = this.#options;
     metrics.observe('tercet_controller_pass_seconds', { pool }, report.tookMs / 1000);
-    if (report.kind === 'failed') return this.#countPass('failed', 1);
-    const { pass } = report;
-    this.#countPass(pass.kind, 1);
+    this.#countPass(report.kind === 'made' ? report.pass.kind : 'failed', 1);
+    if (report.kind === 'made') this.#reportMade(report.pass);
+  }
+
+  #reportMade(pass: Pass): void {
+    const { metrics, pool, controller, pods } = this.#options;
     for (const finding of pass.findings) this.#countFinding(finding);
     for (const decision of pass.ledger.decisions) this.#countDecision(decision);
     const roles = pods.statuses.map(({ podId, role }) => ({ podId, role: stageOf(role) }));

@@ -13,26 +13,35 @@ function count(metrics: ServiceMetrics<EventLogUser>, occurrence: Occurrence): v
     case 'published': {
       const { topic, records, ms } = occurrence;
       metrics.count('tercet_events_published_total', { topic }, records);
-      return metrics.observe('tercet_events_publish_seconds', { topic }, ms / 1000);
+      metrics.observe('tercet_events_publish_seconds', { topic }, ms / 1000);
+      break;
     }
     case 'dropped':
-      return metrics.count('tercet_events_dropped_total', { topic: occurrence.topic }, occurrence.records);
+      metrics.count('tercet_events_dropped_total', { topic: occurrence.topic }, occurrence.records);
+      break;
     case 'refused':
-      return metrics.count('tercet_events_refused_total', { topic: occurrence.topic });
+      metrics.count('tercet_events_refused_total', { topic: occurrence.topic });
+      break;
     case 'parked':
-      return metrics.count('tercet_events_parked_total', { topic: occurrence.topic });
+      metrics.count('tercet_events_parked_total', { topic: occurrence.topic });
+      break;
     case 'duplicate':
-      return metrics.count('tercet_events_duplicate_total', { topic: occurrence.topic });
+      metrics.count('tercet_events_duplicate_total', { topic: occurrence.topic });
+      break;
     case 'reader failed':
-      return metrics.count('tercet_events_retried_total', { topic: occurrence.topic });
+      metrics.count('tercet_events_retried_total', { topic: occurrence.topic });
+      break;
     case 'lag': {
       const { topic, group, records } = occurrence;
-      return metrics.set('tercet_events_lag', { topic, group }, records);
+      metrics.set('tercet_events_lag', { topic, group }, records);
+      break;
     }
     case 'rebalanced':
-      return metrics.count('tercet_event_rebalances_total', {});
+      metrics.count('tercet_event_rebalances_total', {});
+      break;
     case 'failed':
-      return metrics.count('tercet_event_log_failures_total', { code: occurrence.code });
+      metrics.count('tercet_event_log_failures_total', { code: occurrence.code });
+      break;
     default:
       occurrence satisfies never;
   }

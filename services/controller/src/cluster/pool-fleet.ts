@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Simulation } from '@tercet/allocation';
 import { toTercetError } from '@tercet/contracts';
 import type { EventLog } from '@tercet/event-log';
 import {
@@ -21,6 +22,7 @@ export interface PoolFleetOptions {
   readonly config: ClusterConfig;
   readonly events: EventLog | undefined;
   readonly metrics: ServiceMetrics<'controller'>;
+  readonly simulation: Simulation;
   readonly log: Log;
 }
 
@@ -31,14 +33,16 @@ export class PoolFleet {
   readonly #config: ClusterConfig;
   readonly #events: EventLog | undefined;
   readonly #metrics: ServiceMetrics<'controller'>;
+  readonly #simulation: Simulation;
   readonly #log: Log;
 
-  constructor({ api, config, events, metrics, log }: PoolFleetOptions) {
+  constructor({ api, config, events, metrics, simulation, log }: PoolFleetOptions) {
     this.#api = api;
     this.#pools = new ServingPools(api);
     this.#config = config;
     this.#events = events;
     this.#metrics = metrics;
+    this.#simulation = simulation;
     this.#log = log;
     this.#metrics.set('tercet_controller_leads', {}, 0);
   }
@@ -78,7 +82,7 @@ export class PoolFleet {
       await runner[Symbol.asyncDispose]();
     }
     const [api, pools, config, events, log] = [this.#api, this.#pools, this.#config, this.#events, this.#log];
-    const telling = { events, metrics: this.#metrics, log };
+    const telling = { events, metrics: this.#metrics, simulation: this.#simulation, log };
     const known = { api, pools, workloads: new PoolWorkloads(api), config, ...telling, term, signal };
     for (const pool of resources.filter(({ name }) => !runners.has(name))) {
       try {

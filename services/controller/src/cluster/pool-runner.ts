@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Simulation } from '@tercet/allocation';
 import { toTercetError } from '@tercet/contracts';
 import { Controller, type Pass } from '@tercet/controller-core';
 import type { EventLog } from '@tercet/event-log';
@@ -37,6 +38,7 @@ export interface PoolRunnerOptions {
   /** Where pods and gateways report; without it nothing is heard, and nothing proposed. */
   readonly events: EventLog | undefined;
   readonly metrics: ServiceMetrics<'controller'>;
+  readonly simulation: Simulation;
   readonly log: Log;
   /** Aborts when this process does not lead any more. */
   readonly signal: AbortSignal;
@@ -101,7 +103,7 @@ export class PoolRunner implements AsyncDisposable {
 
   /** @throws ledger_invalid, cluster_unavailable, cluster_refused */
   static async open(options: PoolRunnerOptions): Promise<PoolRunner> {
-    const { api, pools, pool, config, term, log, signal } = options;
+    const { api, pools, pool, config, term, simulation, log, signal } = options;
     const { model } = pool.spec;
     const selector = selectorText(selectorOf(pool));
     const store = new LedgerInStatus({ pools, pool: pool.name, term, signal });
@@ -114,6 +116,7 @@ export class PoolRunner implements AsyncDisposable {
     const controller = await Controller.open({
       spec: pool.spec,
       pods: cluster,
+      simulation,
       store,
       shape: believedShape(config.group),
       mustBeMeasured: true,

@@ -3,6 +3,7 @@ import { GrpcServer } from '@tercet/grpc';
 import { KubernetesApi, LeaderElection } from '@tercet/kubernetes';
 import { MetricsServer, observeEventLog, openLog, ServiceMetrics, systemClock } from '@tercet/telemetry';
 import { openEvents } from '../events.js';
+import { SimulationThread } from '../simulation/simulation-thread.js';
 import type { ClusterConfig } from './config.js';
 import { PoolFleet } from './pool-fleet.js';
 
@@ -13,7 +14,11 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
   const api = KubernetesApi.open({ namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) });
   const metrics = new ServiceMetrics('controller');
   const events = await openEvents(config.events, { producer: identity, observe: observeEventLog(metrics) });
-  const fleet = new PoolFleet({ api, config, events, metrics, log });
+  await using simulation = new SimulationThread((error) => {
+    log.error('controller.simulation_crashed', { error });
+    process.exit(1);
+  });
+  const fleet = new PoolFleet({ api, config, events, metrics, simulation, log });
   const election = new LeaderElection({
     api,
     name: leaseName,
