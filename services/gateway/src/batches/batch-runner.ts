@@ -6,6 +6,7 @@ import {
   type ControlStore,
   type InputLimits,
   isEnding,
+  isFinal,
   type Job,
   type LineResult,
 } from '@tercet/jobs';
@@ -116,16 +117,15 @@ export class BatchRunner implements AsyncDisposable {
   async #work(): Promise<void> {
     const { store, limits, metrics } = this.#options;
     const lease = await this.#lease();
-    const runnable: Job[] = [];
     const settling = { store, lease, keptMs: limits.resultsKeptMs, onUnrun: metrics.unrun };
-    const underWay = await store.jobs.underWay();
-    for (const job of underWay) {
+    const underWay: Job[] = [];
+    for (const job of await store.jobs.underWay()) {
       const now = await settleJob(settling, job);
+      if (!isFinal(now)) underWay.push(now);
       this.#options.events?.progress(now);
-      if (now.state === 'in_progress' && !isEnding(now)) runnable.push(now);
     }
     metrics.saw(underWay, lease.nowMs);
-    await this.#claim(runnable);
+    await this.#claim(underWay.filter((job) => job.state === 'in_progress' && !isEnding(job)));
   }
 
   /** The room that is left goes over the jobs by turns, so that a small one does not wait for a large one. */
