@@ -6,6 +6,7 @@ const promql = new PromQl({ window: '5m', labels: {} });
 const perModel = ['namespace', 'model'];
 const perPod = ['namespace', 'pod'];
 const perPool = ['namespace', 'pool'];
+const takenBack = { verdict: is('taken back') };
 const perRole = ['namespace', 'role'];
 
 /** A failure of the system, and not of the request; refusals for want of capacity have an alert of their own. */
@@ -232,7 +233,7 @@ const control: Alert[] = [
   {
     name: 'TercetDecisionsTakenBack',
     severity: 'warning',
-    expr: `${promql.over('1h').increase('tercet_controller_decisions_total', perPool, { verdict: is('taken back') })} > 2`,
+    expr: `${promql.over('1h').increase('tercet_controller_decisions_total', perPool, takenBack)} > 2`,
     for: '0m',
     summary: '{{ $value | humanize }} decisions for {{ $labels.pool }} were taken back within an hour.',
   },

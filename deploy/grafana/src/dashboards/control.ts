@@ -15,8 +15,8 @@ const decisions: Row = {
     {
       title: 'The last decision',
       description:
-        'Of the last decision that was judged: what it promised, what was realised, and the counterfactual: what would ' +
-        'have been without it. Empty until one was judged.',
+        'Of the last decision that was judged: what it promised, what was realised, and the counterfactual, which is ' +
+        'what would have been without it. Empty until one was judged.',
       kind: 'lines',
       unit: 'share',
       queries: [

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Where `GET /metrics` is answered by a process without HTTP of its own. Port 0 takes a free one, which the log names. */
+/** Where a process without HTTP of its own answers `GET /metrics`. Port 0 takes a free one, which the log names. */
 export const MetricsConfig = z.strictObject({
   host: z.string().min(1).default('127.0.0.1'),
   port: z.int().min(0).max(65535),
