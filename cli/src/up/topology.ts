@@ -192,6 +192,7 @@ function controllerPlan(
       WORKERS: pool.map((stage) => stage.endpoint),
       GRPC_ENDPOINT: endpoint,
       EVENTS: events,
+      METRICS: { port: 0 },
       LEDGER_PATH: join(folder, `${name}.ledger.json`),
       POLICY: options.controller,
       // One by one, so that the others can still be set from outside.

@@ -5,6 +5,8 @@ import type { Alert } from './alert.js';
 const promql = new PromQl({ window: '5m', labels: {} });
 const perModel = ['namespace', 'model'];
 const perPod = ['namespace', 'pod'];
+const perPool = ['namespace', 'pool'];
+const takenBack = { verdict: is('taken back') };
 const perRole = ['namespace', 'role'];
 
 /** A failure of the system, and not of the request; refusals for want of capacity have an alert of their own. */
@@ -175,9 +177,108 @@ const tensors: Alert[] = [
   },
 ];
 
+const access: Alert[] = [
+  {
+    name: 'TercetCertificateEnds',
+    severity: 'warning',
+    expr: `${promql.min('tercet_certificate_left_seconds', perPod)} < ${3 * 24 * 3600}`,
+    for: '10m',
+    summary: 'The certificate of {{ $labels.pod }} ends in {{ $value | humanizeDuration }} and was not renewed.',
+  },
+  {
+    name: 'TercetKeysGuessed',
+    severity: 'warning',
+    expr: `${promql.rate('tercet_keys_refused_total', ['namespace'], { reason: is('not known') })} > 1`,
+    for: '10m',
+    summary: '{{ $value | humanize }} requests a second come with keys that nobody was given.',
+  },
+];
+
+const batches: Alert[] = [
+  {
+    name: 'TercetBatchLate',
+    severity: 'warning',
+    expr: `${promql.max('tercet_batch_oldest_seconds', ['namespace'])} > ${20 * 3600}`,
+    for: '10m',
+    summary: 'The oldest batch is {{ $value | humanizeDuration }} old; after 24 hours its lines are not run any more.',
+  },
+  {
+    name: 'TercetBatchStuck',
+    severity: 'warning',
+    expr:
+      `${promql.max('tercet_batch_lines_left', ['namespace'])} > 0 and on (namespace) ` +
+      `${promql.over('30m').increase('tercet_batch_lines_total', ['namespace'], { outcome: isNot('returned') })} == 0`,
+    for: '30m',
+    summary: '{{ $value }} lines of batches are left, and none has ended for half an hour.',
+  },
+];
+
+const control: Alert[] = [
+  {
+    name: 'TercetNobodyLeads',
+    severity: 'warning',
+    expr: `${promql.max('tercet_controller_leads', ['namespace'])} == 0`,
+    for: '5m',
+    summary: 'Controllers are there and none of them acts: roles stay as they are, and none is given back.',
+  },
+  {
+    name: 'TercetPassesFail',
+    severity: 'warning',
+    expr:
+      `${promql.rate('tercet_controller_passes_total', perPool, { kind: is('failed') })} / ` +
+      `${promql.rate('tercet_controller_passes_total', perPool)} > 0.5`,
+    for: '5m',
+    summary: 'Most passes over {{ $labels.pool }} fail: nobody moves pods or gives roles back.',
+  },
+  {
+    name: 'TercetDecisionsTakenBack',
+    severity: 'warning',
+    expr: `${promql.over('1h').increase('tercet_controller_decisions_total', perPool, takenBack)} > 2`,
+    for: '0m',
+    summary: '{{ $value | humanize }} decisions for {{ $labels.pool }} were taken back within an hour.',
+  },
+  {
+    name: 'TercetPodLies',
+    severity: 'warning',
+    expr: `${promql.rate('tercet_controller_findings_total', perPool, { kind: is('refuses its role') })} > 0`,
+    for: '5m',
+    summary: 'A pod of {{ $labels.pool }} refuses the calls of the role that it claims; it gets no requests.',
+  },
+];
+
+const events: Alert[] = [
+  {
+    name: 'TercetEventsLost',
+    severity: 'warning',
+    expr:
+      `${promql.rate('tercet_events_dropped_total', perPod)} + ` +
+      `${promql.rate('tercet_events_refused_total', perPod)} > 0`,
+    for: '5m',
+    summary: '{{ $labels.pod }} loses records of the event log; requests do not notice.',
+  },
+  {
+    name: 'TercetEventsParked',
+    severity: 'warning',
+    expr: `${promql.over('15m').increase('tercet_events_parked_total', ['namespace', 'topic'])} > 0`,
+    for: '0m',
+    summary: 'Records of topic {{ $labels.topic }} could not be used and were put aside.',
+  },
+  {
+    name: 'TercetEventsLag',
+    severity: 'warning',
+    expr: `${promql.sum('tercet_events_lag', ['namespace', 'topic', 'group'])} > 1000`,
+    for: '10m',
+    summary: 'Group {{ $labels.group }} is {{ $value }} records behind on topic {{ $labels.topic }}.',
+  },
+];
+
 /** Every alert, in groups. */
 export const alertGroups: Readonly<Record<string, readonly Alert[]>> = {
   'tercet-users': users,
   'tercet-stages': stages,
   'tercet-tensors': tensors,
+  'tercet-access': access,
+  'tercet-batches': batches,
+  'tercet-control': control,
+  'tercet-events': events,
 };

@@ -24,6 +24,9 @@ const slo = { 'tercet_slo_attainment_ratio{namespace="n",pod="g"}': '0.95x400' }
 const requests = (result: string) => `tercet_slo_requests_total{${model},result="${result}"}`;
 const ended = (outcome: string) => `tercet_requests_total{${model},outcome="${outcome}"}`;
 const ofModel = { namespace: 'n', model: 'm' };
+const passes = (kind: string) => `tercet_controller_passes_total{namespace="n",pool="m",kind="${kind}"}`;
+const decided = (verdict: string) => `tercet_controller_decisions_total{namespace="n",pool="m",verdict="${verdict}"}`;
+const ofPool = { namespace: 'n', pool: 'm' };
 const ofPod = { namespace: 'n', pod: 'p' };
 
 const cases: readonly AlertCase[] = [
@@ -179,6 +182,96 @@ const cases: readonly AlertCase[] = [
     quiet: { [`tercet_trace_exports_total{${pod},outcome="ok"}`]: '0+1x50' },
     minute: 40,
     labels: ofPod,
+  },
+  {
+    name: 'TercetCertificateEnds',
+    loud: { [`tercet_certificate_left_seconds{${pod}}`]: '172800x20' },
+    quiet: { [`tercet_certificate_left_seconds{${pod}}`]: '345600x20' },
+    minute: 15,
+    labels: ofPod,
+  },
+  {
+    name: 'TercetKeysGuessed',
+    loud: { 'tercet_keys_refused_total{namespace="n",reason="not known"}': '0+90x30' },
+    quiet: { 'tercet_keys_refused_total{namespace="n",reason="expired"}': '0+90x30' },
+    minute: 20,
+    labels: { namespace: 'n' },
+  },
+  {
+    name: 'TercetBatchLate',
+    loud: { 'tercet_batch_oldest_seconds{namespace="n"}': '73000x20' },
+    quiet: { 'tercet_batch_oldest_seconds{namespace="n"}': '71000x20' },
+    minute: 15,
+    labels: { namespace: 'n' },
+  },
+  {
+    name: 'TercetBatchStuck',
+    loud: {
+      'tercet_batch_lines_left{namespace="n"}': '5x90',
+      'tercet_batch_lines_total{namespace="n",outcome="returned"}': '0+1x90',
+      'tercet_batch_lines_total{namespace="n",outcome="completed"}': '7x90',
+    },
+    quiet: {
+      'tercet_batch_lines_left{namespace="n"}': '5x90',
+      'tercet_batch_lines_total{namespace="n",outcome="completed"}': '0+1x90',
+    },
+    minute: 80,
+    labels: { namespace: 'n' },
+  },
+  {
+    name: 'TercetNobodyLeads',
+    loud: { [`tercet_controller_leads{${pod}}`]: '0x20' },
+    quiet: { [`tercet_controller_leads{${pod}}`]: '0x20', 'tercet_controller_leads{namespace="n",pod="q"}': '1x20' },
+    minute: 10,
+    labels: { namespace: 'n' },
+  },
+  {
+    name: 'TercetPassesFail',
+    loud: { [passes('failed')]: '0+8x30', [passes('rest')]: '0+2x30' },
+    quiet: { [passes('failed')]: '0+4x30', [passes('rest')]: '0+6x30' },
+    minute: 20,
+    labels: ofPool,
+  },
+  {
+    name: 'TercetDecisionsTakenBack',
+    loud: { [decided('taken back')]: '0x5 1x5 2x5 3x20' },
+    quiet: { [decided('replaced')]: '0x5 1x5 2x5 3x20' },
+    minute: 30,
+    labels: ofPool,
+  },
+  {
+    name: 'TercetPodLies',
+    loud: { 'tercet_controller_findings_total{namespace="n",pool="m",kind="refuses its role"}': '0+12x30' },
+    quiet: { 'tercet_controller_findings_total{namespace="n",pool="m",kind="changed by others"}': '0+12x30' },
+    minute: 20,
+    labels: ofPool,
+  },
+  {
+    name: 'TercetEventsLost',
+    loud: {
+      [`tercet_events_dropped_total{${pod},topic="load"}`]: '0+5x30',
+      [`tercet_events_refused_total{${pod},topic="load"}`]: '0x30',
+    },
+    quiet: {
+      [`tercet_events_dropped_total{${pod},topic="load"}`]: '0 5x30',
+      [`tercet_events_refused_total{${pod},topic="load"}`]: '0x30',
+    },
+    minute: 20,
+    labels: ofPod,
+  },
+  {
+    name: 'TercetEventsParked',
+    loud: { [`tercet_events_parked_total{${pod},topic="jobs"}`]: '0x5 1x20' },
+    quiet: { [`tercet_events_duplicate_total{${pod},topic="jobs"}`]: '0x5 1x20' },
+    minute: 10,
+    labels: { namespace: 'n', topic: 'jobs' },
+  },
+  {
+    name: 'TercetEventsLag',
+    loud: { [`tercet_events_lag{${pod},topic="load",group="controller"}`]: '1200x20' },
+    quiet: { [`tercet_events_lag{${pod},topic="load",group="controller"}`]: '1200x5 20x20' },
+    minute: 15,
+    labels: { namespace: 'n', topic: 'load', group: 'controller' },
   },
 ];
 

@@ -83,6 +83,7 @@ export const ChartValues = z.strictObject({
   controller: z.strictObject({
     enabled: z.boolean(),
     replicas: z.int().min(1),
+    metricsPort: port,
     config: anyObject,
     resources,
     ...placement,

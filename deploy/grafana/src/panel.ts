@@ -39,10 +39,16 @@ export const promql = new PromQl({
   labels: { namespace: '=~"$namespace"', model: '=~"$model"' },
 });
 
-/** The moments when a pod took another role: the controller's decisions as they arrived. */
+/** The moments when a pod took another role. */
 export const roleChanges: Query = {
   expr: `changes(${promql.series('tercet_stage_epoch')}[1m]) > 0`,
   legend: '{{pod}} took another role',
+};
+
+/** The moments when the controller's last decision was judged, or followed by another. */
+export const decisions: Query = {
+  expr: `${promql.over('1m').increase('tercet_controller_decisions_total', ['pool', 'verdict'])} > 0`,
+  legend: 'decision for {{pool}} {{verdict}}',
 };
 
 /** The usual three of a distribution. */

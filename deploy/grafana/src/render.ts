@@ -7,7 +7,7 @@ import * as stat from '@grafana/grafana-foundation-sdk/stat';
 import * as statetimeline from '@grafana/grafana-foundation-sdk/statetimeline';
 import * as timeseries from '@grafana/grafana-foundation-sdk/timeseries';
 import * as units from '@grafana/grafana-foundation-sdk/units';
-import { type Dashboard, type Panel, type Query, roleChanges } from './panel.js';
+import { type Dashboard, decisions, type Panel, type Query, roleChanges } from './panel.js';
 
 // biome-ignore lint/suspicious/noTemplateCurlyInString: Grafana puts the chosen data source there
 const source = { type: 'prometheus', uid: '${datasource}' };
@@ -57,7 +57,8 @@ export function dashboardJson({ uid, title, description, rows }: Dashboard): gra
     .refresh('30s')
     .timezone('browser')
     .link(linkToOthers())
-    .annotation(annotationOf(roleChanges));
+    .annotation(annotationOf('Role changes', roleChanges, 'purple'))
+    .annotation(annotationOf('Decisions', decisions, 'blue'));
   for (const variable of variables()) builder.withVariable(variable);
   for (const row of rows) {
     builder.withRow(new grafana.RowBuilder(row.title));
@@ -94,12 +95,12 @@ function linkToOthers(): Builder<grafana.DashboardLink> {
     .keepTime(true);
 }
 
-function annotationOf({ expr, legend }: Query): Builder<grafana.AnnotationQuery> {
+function annotationOf(name: string, { expr, legend }: Query, colour: string): Builder<grafana.AnnotationQuery> {
   return new grafana.AnnotationQueryBuilder()
-    .name('Role changes')
+    .name(name)
     .datasource(source)
     .enable(true)
-    .iconColor('purple')
+    .iconColor(colour)
     .expr(expr)
     .titleFormat(legend)
     .tagKeys('pod')

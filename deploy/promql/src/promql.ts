@@ -65,6 +65,10 @@ export class PromQl {
     return `max${grouped(by)} (${this.series(name, matchers)})`;
   }
 
+  min<Name extends MetricName>(name: Name, by: readonly string[], matchers: Matchers<Name> = {}): string {
+    return `min${grouped(by)} (${this.series(name, matchers)})`;
+  }
+
   /** Per second. */
   rate<Name extends Counter>(name: Name, by: readonly string[], matchers: Matchers<Name> = {}): string {
     return `sum${grouped(by)} (rate(${this.#select(name, '', matchers)}[${this.#scope.window}]))`;

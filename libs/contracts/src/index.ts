@@ -11,6 +11,7 @@ export {
 export type { Epoch, LeaseId, PodId, RequestId, TenantId } from './ids.js';
 export type { LabelValues, Metric, MetricType, MetricUnit, ServiceName } from './metric.js';
 export {
+  type KeyRefusal,
   type LabelsOf,
   type MetricName,
   type MetricNameOf,

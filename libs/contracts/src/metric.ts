@@ -22,6 +22,14 @@ export type MetricUnit =
   | 'switches'
   | 'exports'
   | 'records'
+  | 'lines'
+  | 'jobs'
+  | 'passes'
+  | 'moves'
+  | 'findings'
+  | 'decisions'
+  | 'rebalances'
+  | 'failures'
   | 'state'
   | 'epoch';
 

@@ -10,6 +10,13 @@ export type TtftPart = (typeof ttftParts)[number];
 export const spanNames = ['request', ...ttftParts, 'kvTransfer', 'handover', 'decode'] as const;
 export type SpanName = (typeof spanNames)[number];
 
+/** Topics of the event log; the port `@tercet/event-log` has the same. */
+const topic = ['load', 'roles', 'jobs', 'results', 'vectors', 'cache'] as const;
+
+/** Why a caller was not let in: what was wrong with its key, or `scope`: the key may do other things only. */
+export const keyRefusals = ['no key', 'not the form of a key', 'not known', 'revoked', 'expired', 'scope'] as const;
+export type KeyRefusal = (typeof keyRefusals)[number];
+
 const errorCodes: readonly string[] = Object.keys(errorTable);
 const outcome: readonly string[] = ['ok', ...errorCodes];
 const model = 'configured';
@@ -18,11 +25,15 @@ const role = roleNames;
 const answerSeconds = seconds([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]);
 const tokenSeconds = seconds([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]);
 const transferSeconds = seconds([0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]);
+const pool = 'configured';
 const switchSeconds = seconds([0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60]);
 
 const gateway = exportedBy('gateway');
 const stage = exportedBy('stage');
-const everyService = exportedBy('gateway', 'stage');
+const controller = exportedBy('controller');
+/** Those that serve requests. */
+const serving = exportedBy('gateway', 'stage');
+const everyService = exportedBy('gateway', 'stage', 'controller');
 
 /**
  * Every metric of every service, once: registration, docs/metrics.md, dashboards and alert rules come from it, and a
@@ -63,6 +74,30 @@ export const metricList = {
   }),
   tercet_slo_attainment_ratio: gateway.gauge('ratio', 'Share of offered requests that must meet every SLO.', {}),
   tercet_pods: gateway.gauge('pods', 'Pods that are ready, as the gateway sees them.', { model, role }),
+
+  // Who is let in.
+  tercet_admission_refused_total: gateway.counter(
+    'requests',
+    'Requests that were refused for want of room, by the limit that they met: of their tenant, or of the gateway.',
+    { limit: ['requestsPerMinute', 'tokensPerMinute', 'concurrency', 'runningMax', 'tenantsMax'] },
+  ),
+  tercet_keys_refused_total: gateway.counter('requests', 'Requests whose key did not let them in, by why.', {
+    reason: keyRefusals,
+  }),
+
+  // Batches. Gateways that share a store say the same of its jobs and files, each counts the lines that it ran.
+  tercet_batch_lines_total: gateway.counter(
+    'lines',
+    'Lines of batches by how they ended; a late one had its result from elsewhere, a returned one is begun again.',
+    { outcome: ['completed', 'failed', 'unrun', 'late', 'returned'] },
+  ),
+  tercet_batch_lines_running: gateway.gauge('lines', 'Lines of batches that run now.', {}),
+  tercet_batch_lines_left: gateway.gauge('lines', 'Lines that have no result yet, of batches that are not over.', {}),
+  tercet_batches: gateway.gauge('jobs', 'Batches that are not over.', {
+    state: ['validating', 'in_progress', 'finalizing', 'cancelling'],
+  }),
+  tercet_batch_oldest_seconds: gateway.gauge('seconds', 'Age of the oldest batch that is not over; 0 without one.', {}),
+  tercet_files_bytes: gateway.gauge('bytes', 'Content of the files that are kept, results of batches included.', {}),
 
   // What a stage process is and does.
   tercet_stage_role: stage.gauge('state', '1 for the role that the process has, 0 for the others.', { model, role }),
@@ -130,10 +165,91 @@ export const metricList = {
     tensor: ['media', 'kv'],
   }),
 
+  // The controller.
+  tercet_controller_leads: controller.gauge('state', '1 for the controller that acts, 0 for one that stands by.', {}),
+  tercet_controller_passes_total: controller.counter('passes', 'Passes by the kind of change that they made.', {
+    pool,
+    kind: ['assign', 'take back', 'repair', 'move', 'recommend', 'rest', 'failed'],
+  }),
+  tercet_controller_pass_seconds: controller.histogram(answerSeconds, 'Time of a pass.', { pool }),
+  tercet_controller_moves_total: controller.counter('moves', 'Moves that are over, by how they ended.', {
+    pool,
+    from: role,
+    to: role,
+    outcome: ['moved', 'undone', 'lost'],
+  }),
+  tercet_controller_findings_total: controller.counter('findings', 'What passes found that a move did not explain.', {
+    pool,
+    kind: ['known', 'assigned', 'changed by others', 'refuses its role', 'epoch went back'],
+  }),
+  tercet_controller_decisions_total: controller.counter('decisions', 'Decisions that are over, by their verdict.', {
+    pool,
+    verdict: ['kept', 'taken back', 'replaced'],
+  }),
+  tercet_decision_attainment_ratio: controller.gauge(
+    'ratio',
+    'Of the last decision that was judged: the share of requests that it promised, that met every SLO since, and ' +
+      'that would have without it.',
+    { pool, share: ['promised', 'realised', 'counterfactual'] },
+  ),
+  tercet_pool_attainment_ratio: controller.gauge(
+    'ratio',
+    'Share of requests that met every SLO in the last minute, and what the simulator expects: of the pods as they ' +
+      'are, and of the best split that it found.',
+    { pool, share: ['realised', 'expected', 'best'] },
+  ),
+  tercet_pool_pods: controller.gauge('pods', 'Pods of a pool by the stage that they serve or move to.', { pool, role }),
+
+  // The event log.
+  tercet_events_published_total: everyService.counter('records', 'Records that the event log acknowledged.', { topic }),
+  tercet_events_publish_seconds: everyService.histogram(
+    answerSeconds,
+    'Time from publishing to the acknowledgement, of the record of a batch that waited longest.',
+    { topic },
+  ),
+  tercet_events_dropped_total: everyService.counter('records', 'Records that made room for newer ones.', { topic }),
+  tercet_events_refused_total: everyService.counter(
+    'records',
+    'Records that the event log did not take; their publisher was told so.',
+    { topic },
+  ),
+  tercet_events_parked_total: everyService.counter(
+    'records',
+    'Records that a reader put aside because it could not use them.',
+    { topic },
+  ),
+  tercet_events_duplicate_total: everyService.counter('records', 'Records that came again and were left out.', {
+    topic,
+  }),
+  tercet_events_retried_total: everyService.counter(
+    'records',
+    'Records that come again because their reader failed at them.',
+    { topic },
+  ),
+  tercet_events_lag: everyService.gauge('records', 'Records that a group has not handled yet.', {
+    topic,
+    group: 'configured',
+  }),
+  tercet_event_rebalances_total: everyService.counter(
+    'rebalances',
+    'Times that the parts which a reader has became others.',
+    {},
+  ),
+  tercet_event_log_failures_total: everyService.counter(
+    'failures',
+    'Times that the event log did not do what it was asked, by the code.',
+    { code: errorCodes },
+  ),
+
   // Every process.
   tercet_process_resident_bytes: everyService.gauge('bytes', 'Resident memory of the process.', {}),
   tercet_process_cpu_seconds_total: everyService.counter('seconds', 'Processor time of the process.', {}),
-  tercet_trace_exports_total: everyService.counter('exports', 'Batches of spans that were sent, by how that ended.', {
+  tercet_certificate_left_seconds: serving.gauge(
+    'seconds',
+    'Time until the certificate that the process shows to others ends; below 0 afterwards.',
+    {},
+  ),
+  tercet_trace_exports_total: serving.counter('exports', 'Batches of spans that were sent, by how that ended.', {
     outcome: ['ok', 'failed'],
   }),
 } as const satisfies Record<string, Metric>;

@@ -1,8 +1,8 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { Controller, type Pass, type PoolSpec } from '@tercet/controller-core';
+import { Controller, type PoolSpec } from '@tercet/controller-core';
 import type { EventLog } from '@tercet/event-log';
 import { GrpcServer } from '@tercet/grpc';
-import { type Log, openLog, systemClock } from '@tercet/telemetry';
+import { type Log, MetricsServer, observeEventLog, openLog, ServiceMetrics, systemClock } from '@tercet/telemetry';
 import { believedShape } from './believed-shape.js';
 import type { ControllerConfig } from './config.js';
 import { openEvents } from './events.js';
@@ -10,12 +10,17 @@ import { LoadEvents } from './heard/load-events.js';
 import { LedgerFile } from './ledger/ledger-file.js';
 import { PassReporter } from './pass-reporter.js';
 import { WorkerPods } from './pods/worker-pods.js';
-import { Reconciler } from './reconcile.js';
+import { PoolMetrics } from './pool-metrics.js';
+import { type PassReport, Reconciler } from './reconcile.js';
 import { controllerService } from './rpc.js';
+import { SimulationThread } from './simulation/simulation-thread.js';
 import { poolStatus } from './status.js';
 
 export const CONFIG = Symbol('config');
 export const LOG = Symbol('log');
+export const METRICS = Symbol('metrics');
+export const METRICS_SERVER = Symbol('metrics server');
+export const SIMULATION = Symbol('simulation');
 export const PODS = Symbol('pods');
 export const CONTROLLER = Symbol('controller');
 export const EVENTS = Symbol('events');
@@ -33,17 +38,41 @@ export const SERVER = Symbol('server');
       useFactory: ({ model }: ControllerConfig) => openLog({ service: 'controller', model, pid: process.pid }),
     },
     {
+      provide: METRICS,
+      useFactory: () => {
+        const metrics = new ServiceMetrics('controller');
+        metrics.set('tercet_controller_leads', {}, 1);
+        return metrics;
+      },
+    },
+    {
+      provide: METRICS_SERVER,
+      inject: [CONFIG, METRICS],
+      useFactory: ({ metrics: listen }: ControllerConfig, metrics: ServiceMetrics<'controller'>) =>
+        listen && MetricsServer.open(listen, metrics),
+    },
+    {
+      provide: SIMULATION,
+      inject: [LOG],
+      useFactory: (log: Log) =>
+        new SimulationThread((error) => {
+          log.error('controller.simulation_crashed', { error });
+          process.exit(1);
+        }),
+    },
+    {
       provide: PODS,
       inject: [CONFIG],
       useFactory: ({ model, workers }: ControllerConfig) => new WorkerPods({ model, endpoints: workers }),
     },
     {
       provide: CONTROLLER,
-      inject: [CONFIG, PODS, LOG],
-      useFactory: (config: ControllerConfig, pods: WorkerPods, log: Log) =>
+      inject: [CONFIG, PODS, SIMULATION, LOG],
+      useFactory: (config: ControllerConfig, pods: WorkerPods, simulation: SimulationThread, log: Log) =>
         Controller.open({
           spec: specOf(config),
           pods,
+          simulation,
           store: new LedgerFile(config.ledgerPath),
           shape: believedShape(config.group),
           mustBeMeasured: true,
@@ -55,8 +84,9 @@ export const SERVER = Symbol('server');
     },
     {
       provide: EVENTS,
-      inject: [CONFIG],
-      useFactory: ({ events, model }: ControllerConfig) => openEvents(events, `controller-${model}`),
+      inject: [CONFIG, METRICS],
+      useFactory: ({ events, model }: ControllerConfig, metrics: ServiceMetrics<'controller'>) =>
+        openEvents(events, { producer: `controller-${model}`, observe: observeEventLog(metrics) }),
     },
     {
       provide: LOAD_EVENTS,
@@ -75,11 +105,15 @@ export const SERVER = Symbol('server');
     },
     {
       provide: RECONCILER,
-      inject: [CONFIG, CONTROLLER, PODS, REPORTER, LOG],
-      useFactory: ({ passMs }: ControllerConfig, ...parts: [Controller, WorkerPods, PassReporter, Log]) => {
-        const [controller, pods, reporter, log] = parts;
-        const onPass = (pass: Pass) => reporter.report(pass);
-        return new Reconciler({ controller, pods, passMs, clock: systemClock, log, onPass });
+      inject: [CONFIG, CONTROLLER, PODS, REPORTER, METRICS, LOG],
+      useFactory: ({ passMs, model: pool }: ControllerConfig, ...parts: ReconcilerParts) => {
+        const [controller, pods, reporter, metrics, log] = parts;
+        const poolMetrics = new PoolMetrics({ metrics, pool, controller, pods });
+        const onReport = (report: PassReport) => {
+          poolMetrics.report(report);
+          if (report.kind === 'made') reporter.report(report.pass);
+        };
+        return new Reconciler({ controller, pods, passMs, clock: systemClock, log, onReport });
       },
     },
     {
@@ -98,6 +132,8 @@ export const SERVER = Symbol('server');
   ],
 })
 export class AppModule {}
+
+type ReconcilerParts = [Controller, WorkerPods, PassReporter, ServiceMetrics<'controller'>, Log];
 
 /** The module of a process with this configuration. */
 export function appModule(config: ControllerConfig): DynamicModule {

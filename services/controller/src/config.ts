@@ -1,4 +1,5 @@
 import { EventsConfig, loadConfig } from '@tercet/config';
+import { MetricsConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 import { ClusterConfig } from './cluster/config.js';
 import { groupLimits, ms, perStageMs } from './limits.js';
@@ -15,6 +16,8 @@ export const ControllerConfig = z
     workers: z.array(z.string().min(1)).min(1),
     /** Where it answers: `unix:/path` or `host:port`. */
     grpcEndpoint: z.string().min(1),
+    /** Where `GET /metrics` is answered; absent, nobody is. */
+    metrics: MetricsConfig.exactOptional(),
     /** Where it hears of the load, and tells of roles. */
     events: EventsConfig,
     /** What it remembers over a crash. */

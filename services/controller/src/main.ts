@@ -5,8 +5,8 @@ import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError } from '@tercet/contracts';
 import type { EventLog } from '@tercet/event-log';
 import type { GrpcServer } from '@tercet/grpc';
-import { type Log, openLog } from '@tercet/telemetry';
-import { appModule, EVENTS, LOAD_EVENTS, LOG, PODS, RECONCILER, SERVER } from './app.module.js';
+import { type Log, type MetricsServer, openLog } from '@tercet/telemetry';
+import { appModule, EVENTS, LOAD_EVENTS, LOG, METRICS_SERVER, PODS, RECONCILER, SERVER } from './app.module.js';
 import { runInCluster } from './cluster/run-in-cluster.js';
 import { AnyConfig, type ControllerConfig, readConfig } from './config.js';
 import type { LoadEvents } from './heard/load-events.js';
@@ -31,7 +31,9 @@ async function main(args: readonly string[]): Promise<void> {
 async function runOnMachine(config: ControllerConfig): Promise<void> {
   const app = await NestFactory.createApplicationContext(appModule(config), { logger: false, abortOnError: false });
   const log = app.get<Log>(LOG);
-  log.info('controller.ready', { config: maskSecrets(config) });
+  const metrics = app.get<MetricsServer | undefined>(METRICS_SERVER)?.endpoint;
+  log.info('controller.ready', { metrics, config: maskSecrets(config) });
+  process.send?.({ event: 'ready', metrics });
   log.info('controller.stopping', { reason: await untilStopped() });
   await stop(app, config);
   log.info('controller.stopped');
@@ -44,5 +46,6 @@ async function stop(app: INestApplicationContext, { drainTimeoutMs }: Controller
   await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(500));
   await app.get<LoadEvents>(LOAD_EVENTS)[Symbol.asyncDispose]();
   await app.get<EventLog | undefined>(EVENTS)?.[Symbol.asyncDispose]();
+  await app.get<MetricsServer | undefined>(METRICS_SERVER)?.[Symbol.asyncDispose]();
   app.get<WorkerPods>(PODS)[Symbol.dispose]();
 }

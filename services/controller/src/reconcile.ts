@@ -17,7 +17,8 @@ export interface ReconcilerOptions {
   readonly passMs: number;
   readonly clock: Clock;
   readonly log: Log;
-  onPass(pass: Pass): void;
+  /** Hears how every pass went. */
+  onReport(report: PassReport): void;
 }
 
 /** Between two looks at the pods, for one that returned without a role: it should not wait for the next pass. */
@@ -55,19 +56,19 @@ export class Reconciler {
 
   /** Makes one, at once. */
   async pass(): Promise<void> {
-    const { controller, clock, log, onPass } = this.#options;
+    const { controller, clock, log, onReport } = this.#options;
     const startMs = clock.nowMs();
     const report = () => ({ unixMs: clock.unixMs(), tookMs: clock.nowMs() - startMs });
     try {
       const pass = await controller.pass(new AbortController().signal);
       this.#last = { kind: 'made', pass, ...report() };
-      onPass(pass);
     } catch (error) {
       if (!(error instanceof TercetError)) throw error;
       // One line for a trouble that lasts.
       if (this.#last?.kind !== 'failed') log.error('controller.pass_failed', { error });
       this.#last = { kind: 'failed', error, ...report() };
     }
+    onReport(this.#last);
   }
 
   async #run(): Promise<void> {

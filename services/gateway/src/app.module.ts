@@ -60,9 +60,11 @@ export const GRPC_SERVER = Symbol('grpc server');
     { provide: LOG, useFactory: () => openLog({ service: 'gateway', pid: process.pid }) },
     {
       provide: METRICS,
-      inject: [CONFIG, MODELS, PODS],
-      useFactory: ({ slo, requests }: GatewayConfig, models: ModelTable, pods: PodTable) => {
+      inject: [CONFIG, MODELS, PODS, CERTIFICATES],
+      useFactory: ({ slo, requests }: GatewayConfig, models: ModelTable, ...parts: MeasuredParts) => {
+        const [pods, certificates] = parts;
         const metrics = new GatewayMetrics({ slo, runningMax: requests.runningMax });
+        if (certificates !== undefined) metrics.watchCertificate(certificates);
         metrics.watchPods(
           models.all.map((model) => ({ model: model.name, roles: rolesFor(model) })),
           () => pods.ready(),
@@ -93,8 +95,9 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: ACCESS,
-      inject: [CONFIG, KEYS],
-      useFactory: ({ keys: { required } }: GatewayConfig, keys: KeyRing | undefined) => new Access({ keys, required }),
+      inject: [CONFIG, KEYS, METRICS],
+      useFactory: (config: GatewayConfig, keys: KeyRing | undefined, metrics: GatewayMetrics) =>
+        new Access({ keys, required: config.keys.required, onRefused: (reason) => metrics.keyRefused(reason) }),
     },
     {
       provide: MODELS,
@@ -129,12 +132,14 @@ export const GRPC_SERVER = Symbol('grpc server');
           limitsOf: (tenant) => keys?.limitsOf(tenant) ?? unlimited,
           clock: systemClock,
           onChange: (counts) => metrics.admitted(counts),
+          onRefused: (limit) => metrics.roomless(limit),
         }),
     },
     {
       provide: EVENTS,
-      inject: [CONFIG],
-      useFactory: ({ events, gatewayId }: GatewayConfig) => openEvents(events, gatewayId),
+      inject: [CONFIG, METRICS],
+      useFactory: ({ events, gatewayId }: GatewayConfig, { observe }: GatewayMetrics) =>
+        openEvents(events, { producer: gatewayId, observe }),
     },
     {
       provide: OUTCOMES,
@@ -165,7 +170,8 @@ export const GRPC_SERVER = Symbol('grpc server');
         const ways = { generate: generateBehind(background, work), embed: embedBehind(background, work) };
         const events = eventLog && new JobEvents({ events: eventLog, clock: systemClock, log });
         const routes = { models, metrics, ...ways };
-        return new BatchRunner({ store, routes, background, events, log, limits: config.batches });
+        const telling = { metrics: metrics.batches, events, log };
+        return new BatchRunner({ store, routes, background, limits: config.batches, ...telling });
       },
     },
     {
@@ -194,6 +200,7 @@ export const GRPC_SERVER = Symbol('grpc server');
 })
 export class AppModule {}
 
+type MeasuredParts = [PodTable, CertificateFiles | undefined];
 type BatchParts = [ModelTable, EventLog | undefined, WorkParts];
 type RpcParts = [ModelTable, Access, Generate, Embed];
 type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner];

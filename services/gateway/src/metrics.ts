@@ -1,5 +1,15 @@
-import { type ErrorCode, errorTable, isErrorCode, type RoleName, roleNameOf, ttftParts } from '@tercet/contracts';
-import { type Exposition, ServiceMetrics } from '@tercet/telemetry';
+import {
+  type ErrorCode,
+  errorTable,
+  isErrorCode,
+  type KeyRefusal,
+  type LabelsOf,
+  type RoleName,
+  roleNameOf,
+  ttftParts,
+} from '@tercet/contracts';
+import { type Exposition, observeEventLog, ServiceMetrics, watchCertificate } from '@tercet/telemetry';
+import { BatchMetrics } from './batches/batch-metrics.js';
 import type { PodView } from './pipeline/plan.js';
 import type { AnswerEvent, Timeline } from './pipeline/request.js';
 
@@ -24,6 +34,10 @@ export interface ModelRoles {
 /** What the gateway counts. */
 export class GatewayMetrics implements Exposition {
   readonly #metrics = new ServiceMetrics('gateway');
+  /** Of the batches that this gateway runs. */
+  readonly batches = new BatchMetrics(this.#metrics);
+  /** Of the event log. */
+  readonly observe = observeEventLog(this.#metrics);
   readonly #slo: Slo;
 
   constructor({ slo, runningMax }: GatewayMetricsOptions) {
@@ -82,6 +96,19 @@ export class GatewayMetrics implements Exposition {
   /** An HTTP request got an error instead of an answer; what fails in the middle of a stream is not among them. */
   refused(code: ErrorCode): void {
     this.#metrics.count('tercet_http_errors_total', { code });
+  }
+
+  /** A request got no room. */
+  roomless(limit: LabelsOf<'tercet_admission_refused_total'>['limit']): void {
+    this.#metrics.count('tercet_admission_refused_total', { limit });
+  }
+
+  keyRefused(reason: KeyRefusal): void {
+    this.#metrics.count('tercet_keys_refused_total', { reason });
+  }
+
+  watchCertificate(certificate: { readonly endUnixMs: number }): void {
+    watchCertificate(this.#metrics, certificate);
   }
 
   exported(outcome: 'ok' | 'failed'): void {

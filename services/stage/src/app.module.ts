@@ -8,6 +8,7 @@ import { RoleHost } from '@tercet/stage';
 import {
   type Log,
   MetricsServer,
+  observeEventLog,
   openLog,
   openTracer,
   type ServiceMetrics,
@@ -112,9 +113,11 @@ export const SERVER = Symbol('server');
     },
     {
       provide: METRICS,
-      inject: [ROLE_HOST, ENGINE, TENSORS],
-      useFactory: (host: RoleHost<Stage>, engine: EngineThread, tensors: TensorPlane) =>
-        stageMetrics({ host, engine, tensors }),
+      inject: [ROLE_HOST, ENGINE, TENSORS, CERTIFICATES],
+      useFactory: (host: RoleHost<Stage>, ...parts: MeasuredParts) => {
+        const [engine, tensors, certificates] = parts;
+        return stageMetrics({ host, engine, tensors, certificates });
+      },
     },
     {
       provide: METRICS_SERVER,
@@ -146,9 +149,12 @@ export const SERVER = Symbol('server');
     },
     {
       provide: LOAD_REPORTS,
-      inject: [CONFIG, CONTROL, LOG],
-      useFactory: async ({ events, podId }: StageConfig, control: WorkerControl, log: Log) =>
-        new LoadReports({ events: await openEvents(events, podId), control, podId, log }),
+      inject: [CONFIG, CONTROL, METRICS, LOG],
+      useFactory: async ({ events, podId }: StageConfig, ...parts: ReportParts) => {
+        const [control, metrics, log] = parts;
+        const eventLog = await openEvents(events, { producer: podId, observe: observeEventLog(metrics) });
+        return new LoadReports({ events: eventLog, control, podId, log });
+      },
     },
     {
       provide: SERVER,
@@ -167,6 +173,8 @@ export const SERVER = Symbol('server');
 export class AppModule {}
 
 type ControlParts = [RoleHost<Stage>, EngineThread, TensorPlane, ServiceMetrics<'stage'>, Log];
+type MeasuredParts = [EngineThread, TensorPlane, CertificateFiles | undefined];
+type ReportParts = [WorkerControl, ServiceMetrics<'stage'>, Log];
 type ServerParts = [RoleHost<Stage>, WorkerControl, ServiceMetrics<'stage'>, Tracer, CertificateFiles | undefined];
 
 /** The module of a process with this configuration. */

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { CertificatesConfig } from '@tercet/certificates';
 import { EventsConfig, loadConfig } from '@tercet/config';
-import { TracingConfig } from '@tercet/telemetry';
+import { MetricsConfig, TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 
 const megabyte = 1024 * 1024;
@@ -45,10 +45,8 @@ export const StageConfig = z
     /** Socket of the device arbiter; without it this process has its cores to itself. */
     arbiterSocket: z.string().optional(),
     threads: z.int().min(1).default(availableParallelism()),
-    /** Where `GET /metrics` is answered; absent, nobody is. Port 0 takes a free one, which the log names. */
-    metrics: z
-      .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.int().min(0).max(65535) })
-      .exactOptional(),
+    /** Where `GET /metrics` is answered; absent, nobody is. */
+    metrics: MetricsConfig.exactOptional(),
     tracing: TracingConfig.prefault({}),
     /** Where load reports are written to. */
     events: EventsConfig,

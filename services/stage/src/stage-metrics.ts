@@ -1,7 +1,8 @@
+import type { CertificateFiles } from '@tercet/certificates';
 import { phaseNameOf, phaseNames, type RoleName, roleNameOf, roleNames } from '@tercet/contracts';
 import type { StageEngine } from '@tercet/engine';
 import type { RoleHost } from '@tercet/stage';
-import { ServiceMetrics } from '@tercet/telemetry';
+import { ServiceMetrics, watchCertificate } from '@tercet/telemetry';
 import type { TensorPlane, TensorPlaneStats } from '@tercet/tensor-plane';
 import type { Stage } from './stages.js';
 
@@ -9,13 +10,15 @@ export interface StageMetricsOptions {
   readonly host: Pick<RoleHost<Stage>, 'state'>;
   readonly engine: Pick<StageEngine, 'descriptor' | 'load' | 'work'>;
   readonly tensors: Pick<TensorPlane, 'stats'>;
+  /** Absent: the process shows none. */
+  readonly certificates?: Pick<CertificateFiles, 'endUnixMs'> | undefined;
 }
 
 /** The engine keeps its latest 64 steps for a reader; so often, none is missed while they take longer than 0.8 ms. */
 const stepsEveryMs = 50;
 
 /** The metrics of a stage process; what its parts know themselves is read when somebody scrapes. */
-export function stageMetrics({ host, engine, tensors }: StageMetricsOptions): ServiceMetrics<'stage'> {
+export function stageMetrics({ host, engine, tensors, certificates }: StageMetricsOptions): ServiceMetrics<'stage'> {
   const metrics = new ServiceMetrics('stage');
   metrics.onScrape(() => {
     const role = roleNameOf(host.state.role);
@@ -23,6 +26,7 @@ export function stageMetrics({ host, engine, tensors }: StageMetricsOptions): Se
     readEngine(metrics, engine.load(), role);
     readTensors(metrics, tensors.stats());
   });
+  if (certificates !== undefined) watchCertificate(metrics, certificates);
   return metrics;
 }
 

@@ -134,6 +134,16 @@ function controlStoreContract(open: () => Promise<ControlStore>): void {
     expect((await store.files.list({ tenant: 'a', limit: 9, purpose: 'batch_output' })).items).toEqual([]);
   });
 
+  test('the bytes of all files that are there are known', async () => {
+    await using store = await open();
+    expect(await store.files.bytes()).toBe(0);
+    await store.files.publish(fileOf('file-a', { bytes: 70 }));
+    await store.files.publish(fileOf('file-b', { bytes: 3_000_000_000, tenant: 'b' }));
+    expect(await store.files.bytes()).toBe(3_000_000_070);
+    await store.files.delete('file-b');
+    expect(await store.files.bytes()).toBe(70);
+  });
+
   test('what expired is swept, with uploads that were never published', async () => {
     await using store = await open();
     await store.files.upload('file-a', piecesOf(new Uint8Array([1]), 1));

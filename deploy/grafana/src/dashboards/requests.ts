@@ -220,9 +220,98 @@ const failures: Row = {
   ],
 };
 
+const admission: Row = {
+  title: 'Who is let in',
+  panels: [
+    {
+      title: 'Refused for want of room',
+      description:
+        'By the limit that was met. The rates and the concurrency are those of a tenant; GET /tercet/tenants names it.',
+      kind: 'stack',
+      unit: 'requestsPerSecond',
+      width: 8,
+      queries: [{ expr: promql.rate('tercet_admission_refused_total', ['limit']), legend: '{{limit}}' }],
+    },
+    {
+      title: 'Waiting for room',
+      description: 'Requests of tenants that wait because all room is taken. Anonymous ones are refused instead.',
+      kind: 'lines',
+      unit: 'count',
+      width: 8,
+      queries: [{ expr: promql.sum('tercet_requests_waiting', []), legend: 'waiting' }],
+    },
+    {
+      title: 'Refused keys',
+      description: 'Requests whose key did not let them in, by why; many that are not known may be guesses.',
+      kind: 'stack',
+      unit: 'requestsPerSecond',
+      width: 8,
+      queries: [{ expr: promql.rate('tercet_keys_refused_total', ['reason']), legend: '{{reason}}' }],
+    },
+    {
+      title: 'Certificates',
+      description: 'Time until the certificate of a pod ends. Without TLS there is none.',
+      kind: 'lines',
+      unit: 'seconds',
+      width: 24,
+      queries: [{ expr: promql.min('tercet_certificate_left_seconds', ['pod']), legend: '{{pod}}' }],
+    },
+  ],
+};
+
+const batches: Row = {
+  title: 'Batches',
+  panels: [
+    {
+      title: 'Lines of batches',
+      description:
+        'Lines by how they ended. Returned ones gave their room back and are begun again; a late result was thrown ' +
+        'away because the line had one.',
+      kind: 'stack',
+      unit: 'perSecond',
+      queries: [{ expr: promql.rate('tercet_batch_lines_total', ['outcome']), legend: '{{outcome}}' }],
+    },
+    {
+      title: 'Lines to do',
+      description: 'Lines without a result, and those of them that run now.',
+      kind: 'lines',
+      unit: 'count',
+      queries: [
+        { expr: promql.max('tercet_batch_lines_left', []), legend: 'left' },
+        { expr: promql.sum('tercet_batch_lines_running', []), legend: 'running' },
+      ],
+    },
+    {
+      title: 'Batches under way',
+      description: 'Batches that are not over, by their state.',
+      kind: 'stack',
+      unit: 'count',
+      width: 8,
+      queries: [{ expr: promql.max('tercet_batches', ['state']), legend: '{{state}}' }],
+    },
+    {
+      title: 'Age of the oldest batch',
+      description: 'Since it was created. One that nears its window of 24 hours will not be answered in full.',
+      kind: 'lines',
+      unit: 'seconds',
+      width: 8,
+      badAbove: 72_000,
+      queries: [{ expr: promql.max('tercet_batch_oldest_seconds', []), legend: 'oldest' }],
+    },
+    {
+      title: 'Files',
+      description: 'Content of the files that are kept, results of batches included; looked at once a minute.',
+      kind: 'lines',
+      unit: 'bytes',
+      width: 8,
+      queries: [{ expr: promql.max('tercet_files_bytes', []), legend: 'files' }],
+    },
+  ],
+};
+
 export const requests: Dashboard = {
   uid: 'tercet-requests',
   title: 'Tercet / Requests',
   description: 'What users feel: time to first token with its parts, time per token, goodput, errors.',
-  rows: [{ title: 'At a glance', panels: atAGlance }, ttft, tokens, slo, failures],
+  rows: [{ title: 'At a glance', panels: atAGlance }, ttft, tokens, slo, failures, admission, batches],
 };

@@ -1,3 +1,4 @@
+import { X509Certificate } from 'node:crypto';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,6 +51,12 @@ if (openssl !== undefined) {
       files.refresh();
       expect(heard.sets).toHaveLength(1);
       expect(files.current.cert).toEqual(readFileSync(second.cert));
+    });
+
+    test('says when the certificate in use ends', () => {
+      const { files } = open();
+      const { validToDate } = new X509Certificate(readFileSync(first.cert));
+      expect(files.endUnixMs).toBe(validToDate.getTime());
     });
 
     test('half a renewal leaves what was in use, and is told once', () => {

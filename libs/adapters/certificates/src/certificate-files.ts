@@ -41,6 +41,11 @@ export class CertificateFiles implements Certificates, Disposable {
     return this.#current;
   }
 
+  /** When the certificate that this process shows stops being valid. */
+  get endUnixMs(): number {
+    return Date.parse(new X509Certificate(this.#current.cert).validTo);
+  }
+
   onChange(listener: (certificates: CertificateSet) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);

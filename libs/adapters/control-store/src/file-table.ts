@@ -1,7 +1,7 @@
 import { TercetError } from '@tercet/contracts';
 import type { FileStore, Page, PageQuery, StoredFile } from '@tercet/jobs';
 import { pageOf } from './pages.js';
-import { type Database, textOf } from './sql.js';
+import { type Database, numberOf, textOf } from './sql.js';
 
 /** Bytes of one row: a few make little traffic, many make a row that is slow to write. */
 const pieceBytes = 1024 * 1024;
@@ -74,6 +74,12 @@ export class FileTable implements FileStore {
       if (source.kind === 'results') await sql.rows(forget, [source.jobId, source.outcome]);
       return true;
     });
+  }
+
+  async bytes(): Promise<number> {
+    const { recordBytes } = this.#database.dialect;
+    const [row] = await this.#database.rows(`SELECT SUM(${recordBytes}) AS bytes FROM files`);
+    return numberOf(row, 'bytes');
   }
 
   async sweep({ nowMs, uploadsBeforeMs }: { nowMs: number; uploadsBeforeMs: number }): Promise<void> {

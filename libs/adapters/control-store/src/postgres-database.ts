@@ -17,6 +17,7 @@ export interface PostgresAddress {
 const dialect: Dialect = {
   bytes: 'BYTEA',
   id: 'TEXT COLLATE "C"',
+  recordBytes: "CAST(record::json ->> 'bytes' AS BIGINT)",
   forUpdate: 'FOR UPDATE',
   skipLocked: 'FOR UPDATE SKIP LOCKED',
   lockMigrations: 'SELECT pg_advisory_xact_lock(7237138)',

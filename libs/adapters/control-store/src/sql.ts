@@ -11,6 +11,8 @@ export interface Dialect {
   readonly bytes: string;
   /** Type of a column of ids, which compare by their characters in every locale. */
   readonly id: string;
+  /** The number `bytes` in the JSON of a `record`. */
+  readonly recordBytes: string;
   /** After a SELECT: the rows are this transaction's until it ends. */
   readonly forUpdate: string;
   /** As `forUpdate`, leaving out rows that are another's. */

@@ -6,7 +6,14 @@ import { TercetError } from '@tercet/contracts';
 import type { Database, Dialect, Sql, SqlRow, SqlValue } from './sql.js';
 import type { Statement, StatementReply } from './sqlite-worker.js';
 
-const dialect: Dialect = { bytes: 'BLOB', id: 'TEXT', forUpdate: '', skipLocked: '', lockMigrations: undefined };
+const dialect: Dialect = {
+  bytes: 'BLOB',
+  id: 'TEXT',
+  recordBytes: "record ->> 'bytes'",
+  forUpdate: '',
+  skipLocked: '',
+  lockMigrations: undefined,
+};
 
 /** Statements that wait for the thread at a time. */
 const waitingMax = 4096;

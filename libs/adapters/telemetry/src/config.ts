@@ -1,5 +1,11 @@
 import { z } from 'zod';
 
+/** Where a process without HTTP of its own answers `GET /metrics`. Port 0 takes a free one, which the log names. */
+export const MetricsConfig = z.strictObject({
+  host: z.string().min(1).default('127.0.0.1'),
+  port: z.int().min(0).max(65535),
+});
+
 /** Where the spans of a process go. Without an endpoint there are none, and tracing costs nothing. */
 export const TracingConfig = z.strictObject({
   /** OTLP over HTTP, for example `http://collector:4318/v1/traces`. */

@@ -1,5 +1,7 @@
 export { type AuditEntry, AuditLog } from './audit-log.js';
-export { TracingConfig } from './config.js';
+export { watchCertificate } from './certificate-metrics.js';
+export { MetricsConfig, TracingConfig } from './config.js';
+export { observeEventLog } from './event-log-metrics.js';
 export { type Log, type LogFields, openLog } from './log.js';
 export { type Exposition, MetricsServer } from './metrics-server.js';
 export { openTracer } from './open-tracer.js';

@@ -34,6 +34,15 @@ describe('metrics of a service', () => {
     expect(lines).toEqual(['tercet_stage_running{role="decode"} 1']);
   });
 
+  test('a gauge that nobody has set is absent, since 0 would be a value', async () => {
+    const metrics = new ServiceMetrics('gateway');
+    const lines = async () =>
+      (await metrics.text()).split('\n').filter((line) => line.startsWith('tercet_certificate'));
+    expect(await lines()).toEqual([]);
+    metrics.set('tercet_certificate_left_seconds', {}, -5);
+    expect(await lines()).toEqual(['tercet_certificate_left_seconds -5']);
+  });
+
   test('every process tells its memory and processor time', async () => {
     const text = await new ServiceMetrics('gateway').text();
     const value = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, 'm').exec(text)?.[1]);

@@ -86,9 +86,13 @@ export class ServiceMetrics<Service extends ServiceName> {
         this.#counters.set(name, counter);
         return;
       }
-      case 'gauge':
-        this.#gauges.set(name, new Gauge(options));
+      case 'gauge': {
+        const gauge = new Gauge(options);
+        // Nothing was measured yet, and 0 would be a value.
+        gauge.remove({});
+        this.#gauges.set(name, gauge);
         return;
+      }
       case 'histogram':
         this.#histograms.set(name, new Histogram({ ...options, buckets: [...buckets] }));
         return;

@@ -28,5 +28,6 @@ export {
 } from './propose.js';
 export { publishedShape } from './published-shape.js';
 export { attainmentOf, percentileOf, type Simulated, simulate } from './simulate.js';
+export { type Simulation, simulationHere } from './simulation.js';
 export { simulateStepByStep } from './step-by-step.js';
 export { grown, rateOf, requestOf, scaled, type Trace, type TraceRequest, traceOf } from './trace.js';

@@ -70,20 +70,33 @@ export class Planner {
   }
 
   /** What should move. `undefined` while too few requests came to say anything, or too little was measured. */
-  propose({ nowMs, waiting, ...situation }: Situation): Proposal | undefined {
+  propose(situation: Situation): Proposal | undefined {
+    const input = this.inputFor(situation);
+    return input && this.concluded(propose(input));
+  }
+
+  /**
+   * What {@link propose} is asked, for a caller that has it answered elsewhere; {@link concluded} hears the answer
+   * before the next question.
+   */
+  inputFor({ nowMs, waiting, ...situation }: Situation): ProposeInput | undefined {
     this.#count(nowMs);
     const window = this.#window(nowMs, windowRequestsMax(groupsOf(situation.current)));
     if (window.length < windowRequestsMin) return undefined;
     const { slo, mustBeMeasured = false } = this.#options;
     if (mustBeMeasured && !this.#isMeasured(window)) return undefined;
     const expected = this.#forecast.next() / rateOf(window);
-    const proposal = propose({
+    return {
       ...situation,
       work: { trace: withBacklog(grown(window, copies), Math.min(window.length, waiting)), shape: this.shape(), slo },
       factor: Math.min(factorBounds.most, Math.max(factorBounds.least, expected)) / copies,
       horizonMs,
       pending: this.#pending,
-    });
+    };
+  }
+
+  /** @returns the proposal, remembered so that the next one can confirm it */
+  concluded(proposal: Proposal): Proposal {
     this.#pending = proposal.kind === 'stay' ? undefined : proposal.target;
     return proposal;
   }

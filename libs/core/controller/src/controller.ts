@@ -1,4 +1,12 @@
-import { type FleetShape, type PerStage, Planner, type StageName } from '@tercet/allocation';
+import {
+  type FleetShape,
+  type PerStage,
+  Planner,
+  type Simulation,
+  type Split,
+  type StageName,
+  simulationHere,
+} from '@tercet/allocation';
 import type { Clock } from '@tercet/base';
 import { emptyLedger, type Ledger } from './ledger.js';
 import { type Outcome, Outcomes } from './outcomes.js';
@@ -29,6 +37,8 @@ export interface ControllerOptions {
   readonly mustBeMeasured?: boolean;
   /** From the end of a drain until the pod serves its new stage, and what its lost caches cost. */
   readonly switchMs: PerStage<number>;
+  /** Where requests are replayed; by default on the caller's thread. */
+  readonly simulation?: Simulation;
   readonly clock: Clock;
   /** An ask that a pod refused, or that ended badly. The next pass sees how things are. */
   onFailure(ask: Ask, error: unknown): void;
@@ -42,6 +52,7 @@ export interface ControllerOptions {
 export class Controller {
   readonly #options: ControllerOptions;
   readonly #planner: Planner;
+  readonly #simulation: Simulation;
   readonly #outcomes = new Outcomes();
   readonly #performing = new Map<string, Promise<void>>();
   #ledger: Ledger;
@@ -50,7 +61,8 @@ export class Controller {
   private constructor(options: ControllerOptions, ledger: Ledger) {
     this.#options = options;
     this.#ledger = ledger;
-    const { shape, spec, mustBeMeasured = false } = options;
+    const { shape, spec, mustBeMeasured = false, simulation = simulationHere } = options;
+    this.#simulation = simulation;
     this.#planner = new Planner({ shape, slo: spec.slo, mustBeMeasured });
   }
 
@@ -107,22 +119,23 @@ export class Controller {
     const { spec, pods, store, clock } = this.#options;
     const states = await pods.states(signal);
     const nowMs = clock.unixMs();
-    const pass = planPass({
+    const pass = await planPass({
       ledger: this.#ledger,
       pods: states,
       spec,
       nowMs,
       performing: new Set(this.#performing.keys()),
-      propose: (situation) => {
+      propose: async (situation) => {
         const waiting = this.#waiting(states);
-        return this.#planner.propose({ ...situation, waiting, switchMs: this.#options.switchMs });
+        const input = this.#planner.inputFor({ ...situation, waiting, switchMs: this.#options.switchMs });
+        return input && this.#planner.concluded(await this.#simulation.propose(input));
       },
-      baseline: () => {
-        const found = this.#judged(nowMs - spec.verifyMs, splitOf(this.#ledger, states));
+      baseline: async () => {
+        const found = await this.#judged(nowMs - spec.verifyMs, splitOf(this.#ledger, states));
         return found ?? { realised: 1, simulated: 1 };
       },
-      judge: ({ doneMs = nowMs, before, baseline }) => {
-        const found = this.#judged(doneMs, before);
+      judge: async ({ doneMs = nowMs, before, baseline }) => {
+        const found = await this.#judged(doneMs, before);
         if (found === undefined) return undefined;
         // What the simulator says is off by what it was off before the move.
         const off = baseline.realised - baseline.simulated;
@@ -158,8 +171,13 @@ export class Controller {
     return turn;
   }
 
-  #judged(fromMs: number, split: ReturnType<typeof splitOf>) {
-    return this.#outcomes.since(fromMs, { shape: this.#planner.shape(), slo: this.#options.spec.slo, split });
+  /** Share that met the objectives since, and what the simulator says of the same requests under a split. */
+  async #judged(fromMs: number, split: Split) {
+    const { slo } = this.#options.spec;
+    const found = this.#outcomes.since(fromMs, slo);
+    if (found === undefined) return undefined;
+    const work = { trace: found.trace, shape: this.#planner.shape(), slo };
+    return { realised: found.realised, simulated: await this.#simulation.attainment(work, split) };
   }
 
   /** Requests that wait for encode or prefill. */

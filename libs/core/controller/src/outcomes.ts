@@ -1,4 +1,4 @@
-import { attainmentAt, type FleetShape, type Slo, type Split, type TraceRequest, traceOf } from '@tercet/allocation';
+import { type Slo, type Trace, type TraceRequest, traceOf } from '@tercet/allocation';
 
 /** A request that ended, and what its client saw. */
 export interface Outcome {
@@ -15,7 +15,7 @@ const outcomesMax = 10_000;
 /** Fewer say nothing about a split. */
 export const outcomesMin = 50;
 
-/** What requests saw lately, and what they would have seen under another split. */
+/** What requests saw lately. */
 export class Outcomes {
   #kept: Outcome[] = [];
 
@@ -31,20 +31,17 @@ export class Outcomes {
   }
 
   /**
-   * Share of the requests that came in this time and met the objectives, and the share that the simulator says of the
-   * same requests under a split. `undefined` when they are too few.
+   * Share of the requests that came in this time and met the objectives, and the same requests to be replayed.
+   * `undefined` when they are too few.
    */
-  since(
-    fromMs: number,
-    { shape, slo, split }: { readonly shape: FleetShape; readonly slo: Slo; readonly split: Split },
-  ) {
+  since(fromMs: number, slo: Slo): { readonly realised: number; readonly trace: Trace } | undefined {
     const found = this.#kept.filter(({ arrivalMs }) => arrivalMs >= fromMs);
     const known = found.flatMap(({ request, arrivalMs }) => (request === undefined ? [] : [{ ...request, arrivalMs }]));
     if (known.length < outcomesMin) return undefined;
     const realised = found.filter((outcome) => isMet(outcome, slo)).length / found.length;
     const startMs = known.reduce((earliest, { arrivalMs }) => Math.min(earliest, arrivalMs), Number.POSITIVE_INFINITY);
     const trace = traceOf(known.map((request) => ({ ...request, arrivalMs: request.arrivalMs - startMs })));
-    return { realised, simulated: attainmentAt({ trace, shape, slo }, split, 1) };
+    return { realised, trace };
   }
 }
 

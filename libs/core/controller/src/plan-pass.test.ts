@@ -40,7 +40,7 @@ class Loop {
   ) {}
 
   /** @param crash ends the controller after it wrote down what it will do, before it asks */
-  pass({ crash = false } = {}): Pass {
+  async pass({ crash = false } = {}): Promise<Pass> {
     for (const podId of this.performing) if (!this.pods.isSwitching(podId)) this.performing.delete(podId);
     const input: PassInput = {
       ledger: this.ledger,
@@ -48,11 +48,11 @@ class Loop {
       spec: { ...spec, ...this.more },
       nowMs: this.nowMs,
       performing: this.performing,
-      propose: ({ current }) => proposalFor(current, this.target ?? current),
-      baseline: () => ({ realised: 0.5, simulated: 0.5 }),
-      judge: () => this.judged,
+      propose: async ({ current }) => proposalFor(current, this.target ?? current),
+      baseline: async () => ({ realised: 0.5, simulated: 0.5 }),
+      judge: async () => this.judged,
     };
-    const pass = planPass(input);
+    const pass = await planPass(input);
     this.ledger = pass.ledger;
     this.nowMs += 5000;
     if (crash) {
@@ -63,9 +63,9 @@ class Loop {
     return pass;
   }
 
-  settle(passes = 6): void {
+  async settle(passes = 6): Promise<void> {
     for (let i = 0; i < passes; i++) {
-      this.pass();
+      await this.pass();
       this.pods.step();
     }
   }
@@ -80,160 +80,167 @@ class Loop {
 }
 
 describe('a pass', () => {
-  test('takes pods as they are, and rests', () => {
+  test('takes pods as they are, and rests', async () => {
     const loop = new Loop(eight());
-    expect(loop.pass()).toMatchObject({ kind: 'rest', asks: [] });
+    expect(await loop.pass()).toMatchObject({ kind: 'rest', asks: [] });
     expect(loop.ledger.assignments).toHaveLength(8);
     expect(loop.split).toEqual(disaggregated(2, 2, 4));
   });
 
-  test('moves the least busy pods, in the epoch in which it saw them, and sees the moves through', () => {
+  test('moves the least busy pods, in the epoch in which it saw them, and sees the moves through', async () => {
     const loop = new Loop(eight());
     for (const podId of ['e', 'f', 'g']) loop.pods.busy(podId, 3);
     loop.target = disaggregated(4, 2, 2);
-    const { kind, asks } = loop.pass();
+    const { kind, asks } = await loop.pass();
     expect(kind).toBe('move');
     expect(asks[0]).toEqual({ podId: 'h', role: 'encode', expectedEpoch: 1n, aboveEpoch: 1n });
     expect(asks).toHaveLength(2);
-    loop.settle();
+    await loop.settle();
     expect(loop.split).toEqual(disaggregated(4, 2, 2));
     expect(loop.ledger.moves).toEqual([]);
     expect(loop.last).toMatchObject({ before: disaggregated(2, 2, 4), target: disaggregated(4, 2, 2) });
     expect(loop.last?.doneMs).toBeGreaterThan(0);
   });
 
-  test('`recommend` says what it would do and asks nobody; `manual` does not even say', () => {
+  test('`recommend` says what it would do and asks nobody; `manual` does not even say', async () => {
     const recommending = new Loop(eight(), { policy: 'recommend' });
     recommending.target = disaggregated(4, 2, 2);
-    expect(recommending.pass()).toMatchObject({ kind: 'recommend', asks: [], proposal: { kind: 'move' } });
+    expect(await recommending.pass()).toMatchObject({ kind: 'recommend', asks: [], proposal: { kind: 'move' } });
     expect(recommending.ledger.decisions).toEqual([]);
     const manual = new Loop(eight(), { policy: 'manual' });
     manual.target = disaggregated(4, 2, 2);
-    expect(manual.pass()).toMatchObject({ kind: 'rest', asks: [] });
+    expect(await manual.pass()).toMatchObject({ kind: 'rest', asks: [] });
   });
 
-  test.each(['auto', 'recommend', 'manual'] as const)('gives a pod that returns its recorded role (%s)', (policy) => {
-    const loop = new Loop(eight(), { policy });
-    loop.pass();
-    loop.pods.restart('c');
-    expect(loop.pass()).toMatchObject({
-      kind: 'assign',
-      asks: [{ podId: 'c', role: 'prefill', expectedEpoch: 0n, aboveEpoch: 1n }],
-    });
-    loop.settle();
-    expect(loop.split).toEqual(disaggregated(2, 2, 4));
-  });
+  test.each(['auto', 'recommend', 'manual'] as const)(
+    'gives a pod that returns its recorded role (%s)',
+    async (policy) => {
+      const loop = new Loop(eight(), { policy });
+      await loop.pass();
+      loop.pods.restart('c');
+      expect(await loop.pass()).toMatchObject({
+        kind: 'assign',
+        asks: [{ podId: 'c', role: 'prefill', expectedEpoch: 0n, aboveEpoch: 1n }],
+      });
+      await loop.settle();
+      expect(loop.split).toEqual(disaggregated(2, 2, 4));
+    },
+  );
 
-  test('a new pod goes to the stage with the fewest', () => {
+  test('a new pod goes to the stage with the fewest', async () => {
     const loop = new Loop(
       new FakePods({ a: 'encode', b: 'prefill', c: 'prefill', d: 'decode', e: undefined, f: undefined }),
     );
-    loop.pass();
-    loop.settle();
+    await loop.pass();
+    await loop.settle();
     expect(loop.split).toEqual(disaggregated(2, 2, 2));
   });
 
-  test('a stage that has fewer pods than it must gets them from those that can spare the most', () => {
+  test('a stage that has fewer pods than it must gets them from those that can spare the most', async () => {
     const loop = new Loop(new FakePods({ a: 'prefill', b: 'decode', c: 'decode', d: 'decode', e: 'decode' }));
-    expect(loop.pass()).toMatchObject({ kind: 'repair', asks: [{ role: 'encode' }] });
-    loop.settle();
+    expect(await loop.pass()).toMatchObject({ kind: 'repair', asks: [{ role: 'encode' }] });
+    await loop.settle();
     expect(loop.split).toEqual(disaggregated(1, 1, 3));
     const tooFew = new Loop(new FakePods({ a: 'prefill', b: 'decode' }));
-    expect(tooFew.pass()).toMatchObject({ kind: 'rest', asks: [] });
+    expect(await tooFew.pass()).toMatchObject({ kind: 'rest', asks: [] });
   });
 
-  test('a role that somebody else changed in a later epoch is theirs to change', () => {
+  test('a role that somebody else changed in a later epoch is theirs to change', async () => {
     const loop = new Loop(eight(), { policy: 'manual' });
-    loop.pass();
+    await loop.pass();
     loop.pods.ask({ podId: 'h', role: 'prefill', expectedEpoch: 1n, aboveEpoch: 1n });
     loop.pods.step();
     loop.pods.step();
-    expect(loop.pass().findings).toEqual([{ kind: 'changed by others', podId: 'h' }]);
+    expect((await loop.pass()).findings).toEqual([{ kind: 'changed by others', podId: 'h' }]);
     expect(loop.split).toEqual(disaggregated(2, 3, 3));
   });
 
-  test('a pod that refuses the calls of its role counts for nothing, and is replaced where it must be', () => {
+  test('a pod that refuses the calls of its role counts for nothing, and is replaced where it must be', async () => {
     const loop = new Loop(new FakePods({ a: 'encode', b: 'prefill', c: 'decode', d: 'decode' }));
-    loop.pass();
+    await loop.pass();
     loop.pods.refuse('b', true);
-    const { findings, kind, asks } = loop.pass();
+    const { findings, kind, asks } = await loop.pass();
     expect(findings).toEqual([{ kind: 'refuses its role', podId: 'b' }]);
     expect([kind, asks]).toMatchObject(['repair', [{ podId: 'c', role: 'prefill' }]]);
-    loop.settle();
+    await loop.settle();
     loop.pods.refuse('b', false);
-    loop.settle();
+    await loop.settle();
     expect(loop.split).toEqual(disaggregated(1, 2, 1));
   });
 
-  test('a pod whose epoch went back has to take a later one', () => {
+  test('a pod whose epoch went back has to take a later one', async () => {
     const loop = new Loop(eight());
     loop.pods.ask({ podId: 'c', role: 'decode', expectedEpoch: 1n, aboveEpoch: 8n });
-    loop.settle();
+    await loop.settle();
     expect(loop.pods.states().find(({ podId }) => podId === 'c')?.epoch).toBe(9n);
     loop.pods.restart('c', 'decode');
-    const { findings, asks } = loop.pass();
+    const { findings, asks } = await loop.pass();
     expect(findings).toEqual([{ kind: 'epoch went back', podId: 'c' }]);
     expect(asks).toEqual([{ podId: 'c', role: 'decode', expectedEpoch: 1n, aboveEpoch: 9n }]);
-    loop.settle();
+    await loop.settle();
     expect(loop.ledger.assignments.find(({ podId }) => podId === 'c')).toMatchObject({ role: 'decode', epoch: 10n });
   });
 
-  test('limits that no split keeps are told, and nothing is proposed', () => {
+  test('limits that no split keeps are told, and nothing is proposed', async () => {
     const more = { least: { encode: 3, prefill: 3, decode: 3 } };
     const tooFew = new Loop(eight(), more);
     tooFew.target = disaggregated(4, 2, 2);
-    expect(tooFew.pass()).toMatchObject({ problems: [{ kind: 'least above pods', pods: 8 }] });
+    expect(await tooFew.pass()).toMatchObject({ problems: [{ kind: 'least above pods', pods: 8 }] });
     const tooMany = new Loop(eight(), { most: { encode: 2, prefill: 2, decode: 2 } });
     tooMany.target = disaggregated(4, 2, 2);
-    expect(tooMany.pass()).toMatchObject({ kind: 'rest', asks: [], problems: [{ kind: 'most below pods', pods: 8 }] });
+    expect(await tooMany.pass()).toMatchObject({
+      kind: 'rest',
+      asks: [],
+      problems: [{ kind: 'most below pods', pods: 8 }],
+    });
   });
 
-  test('objectives that no split meets are told, with what the best one would reach', () => {
+  test('objectives that no split meets are told, with what the best one would reach', async () => {
     const loop = new Loop(eight(), { slo: { ...spec.slo, attainment: 0.95 } });
     loop.target = disaggregated(4, 2, 2);
     const problem = { kind: 'objectives out of reach', attainment: 0.95, best: 0.9, split: disaggregated(4, 2, 2) };
-    expect(loop.pass()).toMatchObject({ kind: 'move', problems: [problem] });
-    expect(new Loop(eight(), { slo: { ...spec.slo, attainment: 0.5 } }).pass().problems).toEqual([]);
+    expect(await loop.pass()).toMatchObject({ kind: 'move', problems: [problem] });
+    expect((await new Loop(eight(), { slo: { ...spec.slo, attainment: 0.5 } }).pass()).problems).toEqual([]);
   });
 
-  test('a decision that hurt is taken back, and one that did not is kept', () => {
+  test('a decision that hurt is taken back, and one that did not is kept', async () => {
     for (const [realised, expected] of [
       [0.6, disaggregated(2, 2, 4)],
       [0.79, disaggregated(4, 2, 2)],
     ] as const) {
       const loop = new Loop(eight());
       loop.target = disaggregated(4, 2, 2);
-      loop.settle();
+      await loop.settle();
       loop.target = undefined;
       loop.judged = { realised, counterfactual: 0.8 };
-      loop.settle(20);
+      await loop.settle(20);
       expect(loop.split).toEqual(expected);
       expect(loop.last?.verdict?.kind).toBe(realised === 0.6 ? 'taken back' : 'kept');
     }
   });
 
-  test('the last pod of a stage stays, whatever is proposed', () => {
+  test('the last pod of a stage stays, whatever is proposed', async () => {
     const loop = new Loop(new FakePods({ a: 'encode', b: 'prefill', c: 'decode', d: 'decode' }));
     loop.target = disaggregated(2, 0, 2);
-    expect(loop.pass().asks).toEqual([]);
+    expect((await loop.pass()).asks).toEqual([]);
   });
 
-  test('a controller that ended before it asked has moved nothing, and begins again', () => {
+  test('a controller that ended before it asked has moved nothing, and begins again', async () => {
     const loop = new Loop(eight());
     loop.target = disaggregated(4, 2, 2);
-    loop.pass({ crash: true });
+    await loop.pass({ crash: true });
     expect(loop.ledger.moves).toHaveLength(2);
-    expect(loop.pass().findings.map(({ kind }) => kind)).toEqual(['undone', 'undone']);
-    loop.settle();
+    expect((await loop.pass()).findings.map(({ kind }) => kind)).toEqual(['undone', 'undone']);
+    await loop.settle();
     expect(loop.split).toEqual(disaggregated(4, 2, 2));
   });
 
-  test('a pod that ends while it moves gets the role it was moving to', () => {
+  test('a pod that ends while it moves gets the role it was moving to', async () => {
     const loop = new Loop(eight());
     loop.target = disaggregated(3, 2, 3);
-    const [ask] = loop.pass().asks;
+    const [ask] = (await loop.pass()).asks;
     loop.pods.restart(ask?.podId ?? '');
-    loop.settle();
+    await loop.settle();
     expect(loop.split).toEqual(disaggregated(3, 2, 3));
     expect(loop.ledger.assignments.find(({ podId }) => podId === ask?.podId)?.role).toBe('encode');
   });
@@ -248,12 +255,12 @@ const anyEvent = fc.oneof(
   fc.record({ kind: fc.constant('target' as const), encode: fc.integer({ min: 1, max: 6 }), rest: fc.nat({ max: 4 }) }),
 );
 
-test('whatever happens, no stage loses its last pod by a move, and in the end all is as it was decided', () => {
-  fc.assert(
-    fc.property(fc.array(anyEvent, { maxLength: 60 }), (events) => {
+test('whatever happens, no stage loses its last pod by a move, and in the end all is as it was decided', async () => {
+  await fc.assert(
+    fc.asyncProperty(fc.array(anyEvent, { maxLength: 60 }), async (events) => {
       const loop = new Loop(eight());
       const names = [...'abcdefgh'];
-      loop.pass();
+      await loop.pass();
       for (const event of events) {
         if (event.kind === 'step') loop.pods.step();
         if (event.kind === 'restart') loop.pods.restart(names[event.pod] as string, event.role ? 'decode' : undefined);
@@ -262,11 +269,11 @@ test('whatever happens, no stage loses its last pod by a move, and in the end al
           loop.target = disaggregated(event.encode, prefill, 8 - event.encode - prefill);
         }
         if (event.kind !== 'pass' && event.kind !== 'crash') continue;
-        loop.pass({ crash: event.kind === 'crash' });
+        await loop.pass({ crash: event.kind === 'crash' });
         const { encode, prefill, decode } = loop.split;
         expect(Math.min(encode, prefill, decode)).toBeGreaterThanOrEqual(1);
       }
-      loop.settle(40);
+      await loop.settle(40);
       expect(loop.ledger.moves).toEqual([]);
       for (const pod of loop.pods.states()) {
         expect(pod.role).toBe(loop.ledger.assignments.find(({ podId }) => podId === pod.podId)?.role);

@@ -29,11 +29,13 @@ export interface PassInput {
   /** Pods that are being asked right now. */
   readonly performing: ReadonlySet<string>;
   /** What would be better; asked for at most once a pass, and only when nothing is more urgent. */
-  propose(situation: Pick<Situation, 'nowMs' | 'current' | 'limits' | 'moving' | 'recent'>): Proposal | undefined;
+  propose(
+    situation: Pick<Situation, 'nowMs' | 'current' | 'limits' | 'moving' | 'recent'>,
+  ): Promise<Proposal | undefined>;
   /** Share of requests that met the objectives lately, and what the simulator says of the same ones. */
-  baseline(): Decision['baseline'];
+  baseline(): Promise<Decision['baseline']>;
   /** What came of a decision, by the requests since it was done; `undefined` while they are too few to tell. */
-  judge(decision: Decision): { readonly realised: number; readonly counterfactual: number } | undefined;
+  judge(decision: Decision): Promise<{ readonly realised: number; readonly counterfactual: number } | undefined>;
 }
 
 export interface Pass {
@@ -54,7 +56,7 @@ export interface Pass {
  * urgent one. Roles that were recorded are given back, a decision that hurt is taken back, and only then something new
  * is proposed. It decides and does nothing.
  */
-export function planPass(input: PassInput): Pass {
+export async function planPass(input: PassInput): Promise<Pass> {
   const { nowMs, performing, spec } = input;
   const pods = input.pods.filter(({ refusesCalls }) => refusesCalls !== true);
   const refusing = input.pods.filter(({ refusesCalls }) => refusesCalls === true);
@@ -70,7 +72,7 @@ export function planPass(input: PassInput): Pass {
     );
     return { ledger: assigned, kind: 'assign', asks: assigns, findings, problems };
   }
-  const judged = judgeLast(settled);
+  const judged = await judgeLast(settled);
   if (judged?.verdict?.kind === 'taken back') return { ...takeBack(settled, judged), findings, problems, judged };
   const known = judged === undefined ? ledger : withDecision(ledger, judged);
   const more = judged === undefined ? {} : { judged };
@@ -79,7 +81,7 @@ export function planPass(input: PassInput): Pass {
   const lacking = spec.policy === 'auto' ? missing(settled) : [];
   const repair = begin({ ...settled, ledger: known }, lacking, { reason: 'repair', decision: 0 });
   if (repair.asks.length > 0) return { ...rest, ...repair, kind: 'repair' };
-  return problems.length > 0 ? rest : { ...rest, ...moveOn({ ...settled, ledger: known }) };
+  return problems.length > 0 ? rest : { ...rest, ...(await moveOn({ ...settled, ledger: known })) };
 }
 
 /** Moves to the stages that have fewer pods than they must, from those that can spare the most. */
@@ -118,11 +120,11 @@ function assignments({ ledger, pods, performing }: PassInput): Ask[] {
 }
 
 /** The last decision with its verdict, once it is due. */
-function judgeLast({ ledger, spec, nowMs, judge }: PassInput): Decision | undefined {
+async function judgeLast({ ledger, spec, nowMs, judge }: PassInput): Promise<Decision | undefined> {
   const decision = ledger.decisions.at(-1);
   if (decision?.doneMs === undefined || decision.verdict !== undefined) return undefined;
   if (nowMs - decision.doneMs < spec.verifyMs) return undefined;
-  const found = judge(decision);
+  const found = await judge(decision);
   if (found === undefined) return undefined;
   const isWorse = found.realised < found.counterfactual - spec.lossMax;
   return { ...decision, verdict: { kind: isWorse ? 'taken back' : 'kept', ...found } };
@@ -138,13 +140,13 @@ function takeBack(input: PassInput, judged: Decision): Pick<Pass, 'ledger' | 'ki
   return { ledger, kind: asks.length > 0 ? 'take back' : 'rest', asks };
 }
 
-function moveOn(input: PassInput): Omit<Pass, 'findings' | 'judged'> {
+async function moveOn(input: PassInput): Promise<Omit<Pass, 'findings' | 'judged'>> {
   const { ledger, pods, spec, nowMs } = input;
   const current = splitOf(ledger, pods);
   const rest = { ledger, kind: 'rest', asks: [], problems: [] } as const;
   if (stageNames.some((stage) => current[stage] === 0)) return rest;
   const { least, most, unavailableMax, dwellMs, gainMin, urgentGain } = spec;
-  const proposal = input.propose({
+  const proposal = await input.propose({
     nowMs,
     current,
     limits: { least, most, unavailableMax, dwellMs, gainMin, urgentGain },
@@ -164,7 +166,7 @@ function moveOn(input: PassInput): Omit<Pass, 'findings' | 'judged'> {
     before: current,
     target: proposal.target,
     expected: proposal.expected,
-    baseline: input.baseline(),
+    baseline: await input.baseline(),
   };
   return { ...known, ledger: withDecision(withLastReplaced(begun.ledger), decision), kind: 'move', asks: begun.asks };
 }

@@ -41,6 +41,8 @@ export interface FileStore {
   read(id: string): AsyncIterable<Uint8Array>;
   /** Takes it away with its content; lines whose results it held still have ended. @returns whether it was there */
   delete(id: string): Promise<boolean>;
+  /** Bytes of all files that are published, those with results included. */
+  bytes(): Promise<number>;
   /** Takes away what expired by then, and uploads that began before `uploadsBeforeMs` and were never published. */
   sweep(limits: { readonly nowMs: number; readonly uploadsBeforeMs: number }): Promise<void>;
 }

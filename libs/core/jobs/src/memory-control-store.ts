@@ -82,6 +82,10 @@ class MemoryFiles implements FileStore {
     return this.#files.delete(id);
   }
 
+  async bytes(): Promise<number> {
+    return [...this.#files.values()].reduce((sum, { bytes }) => sum + bytes, 0);
+  }
+
   async sweep({ nowMs, uploadsBeforeMs }: { nowMs: number; uploadsBeforeMs: number }): Promise<void> {
     for (const { id, expiresMs } of this.#files.values()) {
       if (expiresMs !== null && expiresMs <= nowMs) await this.delete(id);

@@ -1,4 +1,5 @@
 import { EventsConfig } from '@tercet/config';
+import { MetricsConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 import { groupLimits, ms, perStageMs } from '../limits.js';
 
@@ -16,6 +17,8 @@ export const ClusterConfig = z
     leaseMs: z.int().min(1000).default(6000),
     /** Where it answers whether it lives: `host:port`. */
     grpcEndpoint: z.string().min(1),
+    /** Where `GET /metrics` is answered; absent, nobody is. */
+    metrics: MetricsConfig.exactOptional(),
     /** Port of the stage processes in every pod. */
     workerPort: z.int().min(1).max(65535).default(7070),
     /** Where pods and gateways report what they do; without it nothing is proposed. */

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Simulation } from '@tercet/allocation';
 import { toTercetError } from '@tercet/contracts';
 import type { EventLog } from '@tercet/event-log';
 import {
@@ -8,7 +9,7 @@ import {
   ServingPools,
   type UnreadablePool,
 } from '@tercet/kubernetes';
-import type { Log } from '@tercet/telemetry';
+import type { Log, ServiceMetrics } from '@tercet/telemetry';
 import { claimsOf } from './claims.js';
 import type { ClusterConfig } from './config.js';
 import { PoolRunner } from './pool-runner.js';
@@ -20,6 +21,8 @@ export interface PoolFleetOptions {
   readonly api: KubernetesApi;
   readonly config: ClusterConfig;
   readonly events: EventLog | undefined;
+  readonly metrics: ServiceMetrics<'controller'>;
+  readonly simulation: Simulation;
   readonly log: Log;
 }
 
@@ -29,19 +32,25 @@ export class PoolFleet {
   readonly #pools: ServingPools;
   readonly #config: ClusterConfig;
   readonly #events: EventLog | undefined;
+  readonly #metrics: ServiceMetrics<'controller'>;
+  readonly #simulation: Simulation;
   readonly #log: Log;
 
-  constructor({ api, config, events, log }: PoolFleetOptions) {
+  constructor({ api, config, events, metrics, simulation, log }: PoolFleetOptions) {
     this.#api = api;
     this.#pools = new ServingPools(api);
     this.#config = config;
     this.#events = events;
+    this.#metrics = metrics;
+    this.#simulation = simulation;
     this.#log = log;
+    this.#metrics.set('tercet_controller_leads', {}, 0);
   }
 
   /** Runs the pools as the leader of a term until the signal aborts. One whose resource changes begins anew. */
   async lead(term: number, signal: AbortSignal): Promise<void> {
     this.#log.info('controller.leads', { term });
+    this.#metrics.set('tercet_controller_leads', {}, 1);
     const runners = new Map<string, PoolRunner>();
     let isWell = true;
     while (!signal.aborted) {
@@ -56,6 +65,7 @@ export class PoolFleet {
       }
       await sleep(lookMs, undefined, { signal }).catch(() => undefined);
     }
+    this.#metrics.set('tercet_controller_leads', {}, 0);
     await Promise.all([...runners.values()].map((runner) => runner[Symbol.asyncDispose]()));
     this.#log.info('controller.follows', { term });
   }
@@ -72,7 +82,8 @@ export class PoolFleet {
       await runner[Symbol.asyncDispose]();
     }
     const [api, pools, config, events, log] = [this.#api, this.#pools, this.#config, this.#events, this.#log];
-    const known = { api, pools, workloads: new PoolWorkloads(api), config, events, log, term, signal };
+    const telling = { events, metrics: this.#metrics, simulation: this.#simulation, log };
+    const known = { api, pools, workloads: new PoolWorkloads(api), config, ...telling, term, signal };
     for (const pool of resources.filter(({ name }) => !runners.has(name))) {
       try {
         const opened = await PoolRunner.open({ ...known, pool });

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Simulation } from '@tercet/allocation';
 import { toTercetError } from '@tercet/contracts';
 import { Controller, type Pass } from '@tercet/controller-core';
 import type { EventLog } from '@tercet/event-log';
@@ -14,10 +15,11 @@ import {
   type Workload,
   withTransitions,
 } from '@tercet/kubernetes';
-import { type Log, systemClock } from '@tercet/telemetry';
+import { type Log, type ServiceMetrics, systemClock } from '@tercet/telemetry';
 import { believedShape } from '../believed-shape.js';
 import { LoadEvents } from '../heard/load-events.js';
 import { WorkerPods } from '../pods/worker-pods.js';
+import { PoolMetrics } from '../pool-metrics.js';
 import { Reconciler } from '../reconcile.js';
 import type { Claims } from './claims.js';
 import { ClusterPods } from './cluster-pods.js';
@@ -35,6 +37,8 @@ export interface PoolRunnerOptions {
   readonly term: number;
   /** Where pods and gateways report; without it nothing is heard, and nothing proposed. */
   readonly events: EventLog | undefined;
+  readonly metrics: ServiceMetrics<'controller'>;
+  readonly simulation: Simulation;
   readonly log: Log;
   /** Aborts when this process does not lead any more. */
   readonly signal: AbortSignal;
@@ -68,23 +72,28 @@ export class PoolRunner implements AsyncDisposable {
   #written = '';
 
   private constructor(options: PoolRunnerOptions, parts: Parts) {
-    const { pool, config, log } = options;
+    const { pool, config, metrics, log } = options;
+    const { controller, cluster } = parts;
+    const poolMetrics = new PoolMetrics({ metrics, pool: pool.name, controller, pods: cluster });
     this.pool = pool;
     this.#options = options;
     this.#parts = parts;
     this.#conditions = pool.status.conditions;
     this.#reconciler = new Reconciler({
-      controller: parts.controller,
-      pods: parts.cluster,
+      controller,
+      pods: cluster,
       passMs: config.passMs,
       clock: systemClock,
       log,
-      onPass: (pass) => void this.#tell(pass),
+      onReport: (report) => {
+        poolMetrics.report(report);
+        if (report.kind === 'made') void this.#tell(report.pass);
+      },
     });
     this.#hearing = new LoadEvents({
       events: options.events,
       model: pool.spec.model,
-      controller: parts.controller,
+      controller,
       isOurs: (id) => parts.workers.statuses.some(({ podId }) => podId === id),
       clock: systemClock,
       log,
@@ -94,7 +103,7 @@ export class PoolRunner implements AsyncDisposable {
 
   /** @throws ledger_invalid, cluster_unavailable, cluster_refused */
   static async open(options: PoolRunnerOptions): Promise<PoolRunner> {
-    const { api, pools, pool, config, term, log, signal } = options;
+    const { api, pools, pool, config, term, simulation, log, signal } = options;
     const { model } = pool.spec;
     const selector = selectorText(selectorOf(pool));
     const store = new LedgerInStatus({ pools, pool: pool.name, term, signal });
@@ -107,6 +116,7 @@ export class PoolRunner implements AsyncDisposable {
     const controller = await Controller.open({
       spec: pool.spec,
       pods: cluster,
+      simulation,
       store,
       shape: believedShape(config.group),
       mustBeMeasured: true,

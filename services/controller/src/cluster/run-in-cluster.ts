@@ -1,8 +1,9 @@
 import { maskSecrets, untilStopped } from '@tercet/config';
 import { GrpcServer } from '@tercet/grpc';
 import { KubernetesApi, LeaderElection } from '@tercet/kubernetes';
-import { openLog, systemClock } from '@tercet/telemetry';
+import { MetricsServer, observeEventLog, openLog, ServiceMetrics, systemClock } from '@tercet/telemetry';
 import { openEvents } from '../events.js';
+import { SimulationThread } from '../simulation/simulation-thread.js';
 import type { ClusterConfig } from './config.js';
 import { PoolFleet } from './pool-fleet.js';
 
@@ -11,8 +12,13 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
   const { namespace, kubeconfig, identity, leaseName, leaseMs, grpcEndpoint } = config;
   const log = openLog({ service: 'controller', identity, pid: process.pid });
   const api = KubernetesApi.open({ namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) });
-  const events = await openEvents(config.events, identity);
-  const fleet = new PoolFleet({ api, config, events, log });
+  const metrics = new ServiceMetrics('controller');
+  const events = await openEvents(config.events, { producer: identity, observe: observeEventLog(metrics) });
+  await using simulation = new SimulationThread((error) => {
+    log.error('controller.simulation_crashed', { error });
+    process.exit(1);
+  });
+  const fleet = new PoolFleet({ api, config, events, metrics, simulation, log });
   const election = new LeaderElection({
     api,
     name: leaseName,
@@ -23,6 +29,7 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
   });
   // Nothing is served here: that it listens says that it lives.
   await using _server = await GrpcServer.open(grpcEndpoint, []);
+  await using _metricsServer = config.metrics && (await MetricsServer.open(config.metrics, metrics));
   const stop = new AbortController();
   const leading = election.run((term, signal) => fleet.lead(term, signal), stop.signal);
   log.info('controller.ready', { config: maskSecrets(config) });

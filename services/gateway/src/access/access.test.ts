@@ -121,6 +121,21 @@ describe('where keys are required', () => {
     expect(() => access().callerOf(header, 'inference')).toThrow(ended('revoked'));
   });
 
+  test('every refusal is told by its reason, and a caller that is let in is not', async () => {
+    const heard: string[] = [];
+    const told = new Access({ keys, required: true, onRefused: (reason) => heard.push(reason) });
+    const { key } = await keyWith({ scopes: ['inference'] });
+    told.callerOf(`Bearer ${key}`, 'inference');
+    for (const header of [undefined, 'Bearer sk-something', `Bearer ${key}`]) {
+      expect(() => told.callerOf(header, 'admin')).toThrow();
+    }
+    clock.advance(6000);
+    expect(() => told.callerOf(`Bearer ${key}`, 'inference')).toThrow(
+      expect.objectContaining({ code: 'store_unavailable' }),
+    );
+    expect(heard).toEqual(['no key', 'not the form of a key', 'scope']);
+  });
+
   test('no refusal holds the key', async () => {
     const { key } = await keyWith({ scopes: [] });
     for (const text of [key, `${key}x`]) {

@@ -1,4 +1,4 @@
-import { TercetError } from '@tercet/contracts';
+import { type KeyRefusal, TercetError } from '@tercet/contracts';
 import { anonymous, type Scope, scopes } from '@tercet/tenancy';
 import type { KeyRing } from './key-ring.js';
 
@@ -14,6 +14,8 @@ export interface AccessOptions {
   /** Absent: there are no keys, and everybody may do everything. */
   readonly keys: Pick<KeyRing, 'keyOf'> | undefined;
   readonly required: boolean;
+  /** Hears of every request whose key did not let it in. */
+  readonly onRefused?: (reason: KeyRefusal) => void;
 }
 
 const nobodyInParticular: Caller = { tenant: anonymous, scopes };
@@ -32,13 +34,30 @@ export class Access {
    * @throws unauthenticated, forbidden, store_unavailable
    */
   callerOf(authorization: string | undefined, scope: Scope): Caller {
+    try {
+      return this.#callerOf(authorization, scope);
+    } catch (error) {
+      const reason = refusalOf(error);
+      if (reason !== undefined) this.#options.onRefused?.(reason);
+      throw error;
+    }
+  }
+
+  #callerOf(authorization: string | undefined, scope: Scope): Caller {
     const { keys, required } = this.#options;
     const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
     const claimsKey = token?.startsWith('tck_') === true;
     if (keys === undefined || (!required && !claimsKey)) return nobodyInParticular;
-    if (token === undefined) throw new TercetError('unauthenticated', { reason: 'no key' });
+    if (token === undefined) throw new TercetError('unauthenticated', { reason: 'no key' satisfies KeyRefusal });
     const { id, tenant, scopes: allowed } = keys.keyOf(token);
     if (!allowed.includes(scope)) throw new TercetError('forbidden', { keyId: id, needs: scope });
     return { tenant, keyId: id, scopes: allowed };
   }
+}
+
+/** `undefined` where it was not the key that was wrong. */
+function refusalOf(error: unknown): KeyRefusal | undefined {
+  if (!(error instanceof TercetError)) return undefined;
+  if (error.code === 'forbidden') return 'scope';
+  return error.code === 'unauthenticated' ? (error.details.reason as KeyRefusal) : undefined;
 }

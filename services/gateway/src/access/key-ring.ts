@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@tercet/base';
-import { TercetError, toTercetError } from '@tercet/contracts';
+import { type KeyRefusal, TercetError, toTercetError } from '@tercet/contracts';
 import { hasHash } from '@tercet/key-store';
 import type { Log } from '@tercet/telemetry';
 import { type ApiKeyRecord, isApiKey, type KeyStore, keyIdOf, type Tenant, type TenantLimits } from '@tercet/tenancy';
@@ -48,14 +48,17 @@ export class KeyRing implements AsyncDisposable {
     const { clock, staleMsMax } = this.#options;
     const staleMs = clock.nowMs() - this.#readMs;
     if (staleMs > staleMsMax) throw new TercetError('store_unavailable', { staleMs: Math.round(staleMs), staleMsMax });
-    if (!isApiKey(text)) throw new TercetError('unauthenticated', { reason: 'not the form of a key' });
+    if (!isApiKey(text))
+      throw new TercetError('unauthenticated', { reason: 'not the form of a key' satisfies KeyRefusal });
     const record = this.#keys.get(keyIdOf(text));
     if (!hasHash(record ?? nobody, text) || record === undefined) {
-      throw new TercetError('unauthenticated', { reason: 'not known' });
+      throw new TercetError('unauthenticated', { reason: 'not known' satisfies KeyRefusal });
     }
     const { id, revokedUnixMs, expiresUnixMs = Number.POSITIVE_INFINITY } = record;
-    if (revokedUnixMs !== undefined) throw new TercetError('unauthenticated', { keyId: id, reason: 'revoked' });
-    if (expiresUnixMs <= clock.unixMs()) throw new TercetError('unauthenticated', { keyId: id, reason: 'expired' });
+    if (revokedUnixMs !== undefined)
+      throw new TercetError('unauthenticated', { keyId: id, reason: 'revoked' satisfies KeyRefusal });
+    if (expiresUnixMs <= clock.unixMs())
+      throw new TercetError('unauthenticated', { keyId: id, reason: 'expired' satisfies KeyRefusal });
     return record;
   }
 

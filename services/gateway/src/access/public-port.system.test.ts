@@ -129,6 +129,21 @@ describe('without a key', () => {
     });
   });
 
+  test('every error is counted by its code, whichever route answered it', async () => {
+    const countOf = async (code: string) => {
+      const pattern = new RegExp(`^tercet_http_errors_total\\{code="${code}"\\} (\\d+)$`, 'm');
+      return Number(pattern.exec(await metrics.text())?.[1] ?? 0);
+    };
+    const codes = ['unauthenticated', 'route_not_found', 'method_not_allowed'];
+    const before = await Promise.all(codes.map(countOf));
+    await ask('/v1/models');
+    await ask('/no-such-file.html');
+    await ask('/healthz', { method: 'DELETE' });
+    await ask('/healthz');
+    const after = await Promise.all(codes.map(countOf));
+    expect(after.map((count, i) => count - (before[i] ?? 0))).toEqual([1, 1, 1]);
+  });
+
   test.each([
     { path: '/healthz' },
     { path: '/readyz' },

@@ -31,6 +31,7 @@ let clock: ManualClock;
 let system: MemorySystem;
 let requests: Admission;
 let runners: BatchRunner[];
+let metrics: GatewayMetrics;
 
 beforeEach(() => {
   clock = new ManualClock(1000);
@@ -38,6 +39,7 @@ beforeEach(() => {
   system = new MemorySystem();
   requests = openAdmission(8, clock);
   runners = [];
+  metrics = new GatewayMetrics({ slo: { ttftMs: 1000, tpotMs: 100, attainment: 0.95 }, runningMax: 8 });
 });
 afterEach(async () => {
   for (const runner of runners) await runner[Symbol.asyncDispose]();
@@ -52,10 +54,9 @@ function startRunner(before: Before = () => undefined): BatchRunner {
     yield* system.pipeline.run(request, signal);
   }
   const embed = async () => [];
-  const metrics = new GatewayMetrics({ slo: { ttftMs: 1000, tpotMs: 100, attainment: 0.95 }, runningMax: 8 });
   const routes = { models: new ModelTable([model]), metrics, generate, embed };
   const log = { info: () => undefined, error: () => undefined };
-  const runner = new BatchRunner({ store, routes, background, log, limits });
+  const runner = new BatchRunner({ store, routes, background, log, limits, metrics: metrics.batches });
   runners.push(runner);
   return runner;
 }
@@ -113,6 +114,12 @@ async function resultsOf(id: string, outcome: 'completed' | 'failed'): Promise<R
   return text.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Result]));
 }
 
+/** Metrics of batches and files that are not 0. */
+async function counted(): Promise<string[]> {
+  const lines = (await metrics.text()).split('\n');
+  return lines.filter((line) => /^tercet_(batch|files)/.test(line) && !line.endsWith(' 0'));
+}
+
 const codesOf = async (id: string) =>
   (await resultsOf(id, 'failed')).map(({ response, error }) => error?.code ?? response?.body.error?.code);
 
@@ -156,6 +163,11 @@ describe('BatchRunner', () => {
       return refusals < 0;
     });
     expect(await untilOver('batch_a')).toMatchObject({ counts: { completed: 1 } });
+    const ended = (await counted()).filter((line) => line.startsWith('tercet_batch_lines_total'));
+    expect(ended).toEqual([
+      'tercet_batch_lines_total{outcome="completed"} 1',
+      'tercet_batch_lines_total{outcome="returned"} 9',
+    ]);
   });
 
   test('what fails again and again is the result at last', async () => {
@@ -237,6 +249,16 @@ describe('BatchRunner', () => {
     await store.jobs.change('batch_a', (job) => cancelled(job, clock.unixMs()));
     await until(async () => (await store.jobs.get('batch_a'))?.counts.failed === 2);
     expect(await store.jobs.get('batch_a')).toMatchObject({ state: 'cancelling' });
+    clock.advance(5000);
+    await until(async () => (await counted()).includes('tercet_batch_oldest_seconds 5'));
+    expect(await counted()).toEqual([
+      'tercet_batch_lines_total{outcome="completed"} 1',
+      'tercet_batch_lines_total{outcome="unrun"} 2',
+      'tercet_batch_lines_running 4',
+      'tercet_batch_lines_left 4',
+      'tercet_batches{state="cancelling"} 1',
+      'tercet_batch_oldest_seconds 5',
+    ]);
     gate.resolve();
     expect(await untilOver('batch_a')).toMatchObject({ state: 'cancelled', counts: { completed: 5, failed: 2 } });
     expect(await codesOf('batch_a')).toEqual(['batch_cancelled', 'batch_cancelled']);

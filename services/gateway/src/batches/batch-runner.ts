@@ -6,12 +6,14 @@ import {
   type ControlStore,
   type InputLimits,
   isEnding,
+  isFinal,
   type Job,
   type LineResult,
 } from '@tercet/jobs';
 import type { Log } from '@tercet/telemetry';
 import type { JsonRouteOptions } from '../http/json-routes.js';
 import type { BackgroundAdmission } from '../pipeline/background-admission.js';
+import type { BatchMetrics } from './batch-metrics.js';
 import type { JobEvents } from './job-events.js';
 import { answeredResult, failedAnswer, runLine } from './line-run.js';
 import { Pace } from './pace.js';
@@ -36,6 +38,7 @@ export interface BatchRunnerOptions {
   readonly background: BackgroundAdmission;
   readonly log: Log;
   readonly limits: BatchLimits;
+  readonly metrics: BatchMetrics;
   /** Where the system has an event log. */
   readonly events?: JobEvents | undefined;
 }
@@ -62,6 +65,7 @@ export class BatchRunner implements AsyncDisposable {
 
   constructor(options: BatchRunnerOptions) {
     this.#options = options;
+    options.metrics.watchRunning(() => this.#running.size);
     options.background.onCrowded(() => this.#running.abortNewest(new TercetError('overloaded')));
     const { leaseMs } = options.limits;
     this.#loops = Promise.all([
@@ -111,15 +115,17 @@ export class BatchRunner implements AsyncDisposable {
   }
 
   async #work(): Promise<void> {
-    const { store, limits } = this.#options;
+    const { store, limits, metrics } = this.#options;
     const lease = await this.#lease();
-    const runnable: Job[] = [];
+    const settling = { store, lease, keptMs: limits.resultsKeptMs, onUnrun: metrics.unrun };
+    const underWay: Job[] = [];
     for (const job of await store.jobs.underWay()) {
-      const now = await settleJob({ store, lease, keptMs: limits.resultsKeptMs }, job);
+      const now = await settleJob(settling, job);
+      if (!isFinal(now)) underWay.push(now);
       this.#options.events?.progress(now);
-      if (now.state === 'in_progress' && !isEnding(now)) runnable.push(now);
     }
-    await this.#claim(runnable);
+    metrics.saw(underWay, lease.nowMs);
+    await this.#claim(underWay.filter((job) => job.state === 'in_progress' && !isEnding(job)));
   }
 
   /** The room that is left goes over the jobs by turns, so that a small one does not wait for a large one. */
@@ -175,7 +181,8 @@ export class BatchRunner implements AsyncDisposable {
   }
 
   async #release(claimed: ClaimedLine, { waitMs, counts }: { waitMs: number; counts: boolean }): Promise<void> {
-    const { store, log } = this.#options;
+    const { store, log, metrics } = this.#options;
+    metrics.ended('returned');
     try {
       const freeMs = (await store.nowMs()) + waitMs;
       await store.jobs.releaseLine(claimed, { runnerId: this.#runnerId, freeMs, counts });
@@ -187,10 +194,11 @@ export class BatchRunner implements AsyncDisposable {
 
   /** An answer was paid for: it is held until the store takes it. */
   async #finish(result: LineResult): Promise<void> {
-    const { store, log } = this.#options;
+    const { store, log, metrics } = this.#options;
     for (let tries = 0; ; tries++) {
       try {
         const [isFirst] = await store.jobs.finishLines([result]);
+        metrics.ended(isFirst === false ? 'late' : result.outcome);
         if (isFirst === false) log.info('batches.result_was_there', { line: keyOf(result) });
         return;
       } catch (error) {
@@ -223,8 +231,10 @@ export class BatchRunner implements AsyncDisposable {
   }
 
   async #sweep(): Promise<void> {
-    const nowMs = await this.#options.store.nowMs();
-    await this.#options.store.files.sweep({ nowMs, uploadsBeforeMs: nowMs - uploadMsMax });
+    const { store, metrics } = this.#options;
+    const nowMs = await store.nowMs();
+    await store.files.sweep({ nowMs, uploadsBeforeMs: nowMs - uploadMsMax });
+    metrics.filesKept(await store.files.bytes());
   }
 
   async #lease() {

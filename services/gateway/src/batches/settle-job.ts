@@ -19,6 +19,8 @@ export interface SettleOptions {
   readonly lease: Lease;
   /** How long result files are kept. */
   readonly keptMs: number;
+  /** Hears of lines that ended without having run. */
+  onUnrun(lines: number): void;
 }
 
 /**
@@ -42,12 +44,13 @@ export async function settleJob(options: SettleOptions, job: Job): Promise<Job> 
 }
 
 /** Lines that somebody works on may still get their answer. */
-async function endLines({ store, lease }: SettleOptions, job: Job): Promise<Job> {
+async function endLines({ store, lease, onUnrun }: SettleOptions, job: Job): Promise<Job> {
   const code = job.state === 'cancelling' ? 'batch_cancelled' : 'batch_expired';
   for (;;) {
     const claimed = await store.jobs.claimLines(job.id, lease, linesPerTransaction);
     if (claimed.length === 0) return (await store.jobs.get(job.id)) ?? job;
-    await store.jobs.finishLines(claimed.map((line) => unrunResult(line, code)));
+    const isFirst = await store.jobs.finishLines(claimed.map((line) => unrunResult(line, code)));
+    onUnrun(isFirst.filter(Boolean).length);
   }
 }
 

@@ -35,7 +35,8 @@ export function sendError(response: Response, error: unknown, requestId: string 
     response.destroy();
     return;
   }
-  const { retry, details } = toTercetError(error);
+  const { code, retry, details } = toTercetError(error);
+  response.locals.errorCode = code;
   if (retry === 'later') {
     const afterMs = typeof details.retryAfterMs === 'number' ? details.retryAfterMs : retryAfterMsDefault;
     response.setHeader('Retry-After', String(Math.ceil(afterMs / 1000)));

@@ -1,7 +1,7 @@
 import { createReadStream, statSync } from 'node:fs';
 import { extname, join, normalize, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { roleNameOf, TercetError, type wire } from '@tercet/contracts';
+import { type ErrorCode, roleNameOf, TercetError, type wire } from '@tercet/contracts';
 import { acceptedTraceparent } from '@tercet/telemetry';
 import type { Scope } from '@tercet/tenancy';
 import { webRoot } from '@tercet/web';
@@ -47,6 +47,7 @@ const getRoutes = [
 export function routesOf(options: RouterOptions): Express {
   const app = express();
   app.disable('x-powered-by').disable('etag');
+  app.use(countErrors(options));
   app.use('/v1/', onlyWith('inference', options));
   app.use('/tercet/', onlyWith('admin', options));
   for (const [path, route] of Object.entries(jsonRoutes)) {
@@ -74,6 +75,17 @@ export function routesOf(options: RouterOptions): Express {
   });
   app.use(badPath);
   return app;
+}
+
+/** Counts what {@link sendError} answers, whichever route it was. */
+function countErrors({ metrics }: RouterOptions): RequestHandler {
+  return (_, response, next) => {
+    response.once('finish', () => {
+      const { errorCode } = response.locals as { readonly errorCode?: ErrorCode };
+      if (errorCode !== undefined) metrics.refused(errorCode);
+    });
+    next();
+  };
 }
 
 /** Lets callers with this scope through. They are asked before the body is read. */

@@ -9,7 +9,7 @@ const need = (tenant = anonymous, more: Partial<PlaceNeed> = {}): PlaceNeed => (
 function admissionOf(
   limits: Partial<AdmissionLimits> = {},
   tenants: Readonly<Record<string, Partial<TenantLimits>>> = {},
-  onChange = (_counts: object) => {},
+  { onChange = (_counts: object) => {}, onRefused = (_limit: string) => {} } = {},
 ): Admission {
   return new Admission({
     limits: { runningMax: 2, waitingMax: 4, agingMs: 1e9, tenantsMax: 8, ...limits },
@@ -17,6 +17,7 @@ function admissionOf(
     limitsOf: (tenant) => ({ ...unlimited, ...tenants[tenant] }),
     clock: new ManualClock(),
     onChange,
+    onRefused,
   });
 }
 
@@ -91,7 +92,7 @@ describe('Admission', () => {
 
   test('whoever listens hears of every change', async () => {
     const heard: object[] = [];
-    const admission = admissionOf({ runningMax: 1 }, {}, (counts) => heard.push(counts));
+    const admission = admissionOf({ runningMax: 1 }, {}, { onChange: (counts) => heard.push(counts) });
     const gone = new AbortController();
     const place = await admission.enter(need('a'), never);
     const waits = expect(admission.enter(need('a'), gone.signal)).rejects.toBe('left');
@@ -104,6 +105,17 @@ describe('Admission', () => {
       { running: 1, waiting: 0 },
       { running: 0, waiting: 0 },
     ]);
+  });
+
+  test('every refusal is told by the limit that was met', async () => {
+    const heard: string[] = [];
+    const tenants = { slow: { requestsPerMinute: 1 }, single: { concurrency: 1 } };
+    const limits = { runningMax: 3, waitingMax: 0 };
+    const admission = admissionOf(limits, tenants, { onRefused: (limit) => heard.push(limit) });
+    for (const tenant of ['slow', 'slow', 'single', 'single', 'a', 'b']) {
+      await admission.enter(need(tenant), never).catch(() => undefined);
+    }
+    expect(heard).toEqual(['requestsPerMinute', 'concurrency', 'runningMax']);
   });
 
   test('rates of a tenant are settled by what its requests took', async () => {

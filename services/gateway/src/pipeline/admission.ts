@@ -19,6 +19,8 @@ export interface AdmissionOptions {
   readonly clock: Clock;
   /** Hears how many run and wait after every change. */
   readonly onChange?: (counts: { readonly running: number; readonly waiting: number }) => void;
+  /** Hears of every request that gets no room, by the limit that it met. */
+  readonly onRefused?: (limit: Refusal['limit']) => void;
 }
 
 export interface PlaceNeed {
@@ -83,7 +85,7 @@ export class Admission {
     const priority = lowerPriority(limits.priority, need.priority ?? limits.priority);
     const ask = { tenant, limits, priority, tokens, mayWait: tenant !== anonymous };
     const arrival = this.#control.arrive(ask, clock.nowMs());
-    if (arrival.kind === 'refused') throw refusalError(arrival.refusal, limits, this.#options.limits);
+    if (arrival.kind === 'refused') throw this.#refused(arrival.refusal, limits);
     this.#changed();
     if (arrival.kind === 'waiting') await this.#untilStarted(arrival.ticket, signal);
     return this.#place(arrival.ticket);
@@ -118,7 +120,7 @@ export class Admission {
       else {
         const refusal = this.#control.withdraw(ticket, this.#options.clock.nowMs());
         this.#changed();
-        if (error === tooLong) throw refusalError(refusal, ticket.limits, this.#options.limits);
+        if (error === tooLong) throw this.#refused(refusal, ticket.limits);
       }
       throw error;
     } finally {
@@ -152,13 +154,15 @@ export class Admission {
     if (this.running === 0) this.#idle?.resolve();
   }
 
+  #refused({ code, limit, retryAfterMs }: Refusal, tenant: TenantLimits): TercetError {
+    const { limits, onRefused } = this.#options;
+    onRefused?.(limit);
+    const value = limit === 'runningMax' || limit === 'tenantsMax' ? limits[limit] : tenant[limit];
+    return new TercetError(code, { [limit]: value, retryAfterMs });
+  }
+
   #changed(): void {
     const { running, waiting } = this;
     this.#options.onChange?.({ running, waiting });
   }
-}
-
-function refusalError({ code, limit, retryAfterMs }: Refusal, tenant: TenantLimits, all: AdmissionLimits): TercetError {
-  const value = limit === 'runningMax' || limit === 'tenantsMax' ? all[limit] : tenant[limit];
-  return new TercetError(code, { [limit]: value, retryAfterMs });
 }
