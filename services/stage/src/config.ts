@@ -45,7 +45,7 @@ export const StageConfig = z
     /** Socket of the device arbiter; without it this process has its cores to itself. */
     arbiterSocket: z.string().optional(),
     threads: z.int().min(1).default(availableParallelism()),
-    /** Where `GET /metrics` is answered; absent, nobody is. Port 0 takes a free one, which the log names. */
+    /** Where `GET /metrics` is answered, and `GET /readyz`: whether a role is served now; absent, nobody is. Port 0 takes a free one, which the log names. */
     metrics: z
       .strictObject({ host: z.string().min(1).default('127.0.0.1'), port: z.int().min(0).max(65535) })
       .exactOptional(),

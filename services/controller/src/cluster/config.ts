@@ -1,3 +1,4 @@
+import { CertificatesConfig } from '@tercet/certificates';
 import { EventsConfig } from '@tercet/config';
 import { z } from 'zod';
 import { groupLimits, ms, perStageMs } from '../limits.js';
@@ -18,6 +19,8 @@ export const ClusterConfig = z
     grpcEndpoint: z.string().min(1),
     /** Port of the stage processes in every pod. */
     workerPort: z.int().min(1).max(65535).default(7070),
+    /** Mutual TLS with the stage processes. */
+    tls: CertificatesConfig.exactOptional(),
     /** Where pods and gateways report what they do; without it nothing is proposed. */
     events: EventsConfig,
     passMs: ms(2000, 100),

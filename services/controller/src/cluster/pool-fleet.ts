@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toTercetError } from '@tercet/contracts';
 import type { EventLog } from '@tercet/event-log';
+import type { GrpcTls } from '@tercet/grpc';
 import {
   type KubernetesApi,
   PoolWorkloads,
@@ -20,6 +21,7 @@ export interface PoolFleetOptions {
   readonly api: KubernetesApi;
   readonly config: ClusterConfig;
   readonly events: EventLog | undefined;
+  readonly tls: GrpcTls | undefined;
   readonly log: Log;
 }
 
@@ -29,13 +31,15 @@ export class PoolFleet {
   readonly #pools: ServingPools;
   readonly #config: ClusterConfig;
   readonly #events: EventLog | undefined;
+  readonly #tls: GrpcTls | undefined;
   readonly #log: Log;
 
-  constructor({ api, config, events, log }: PoolFleetOptions) {
+  constructor({ api, config, events, tls, log }: PoolFleetOptions) {
     this.#api = api;
     this.#pools = new ServingPools(api);
     this.#config = config;
     this.#events = events;
+    this.#tls = tls;
     this.#log = log;
   }
 
@@ -72,7 +76,7 @@ export class PoolFleet {
       await runner[Symbol.asyncDispose]();
     }
     const [api, pools, config, events, log] = [this.#api, this.#pools, this.#config, this.#events, this.#log];
-    const known = { api, pools, workloads: new PoolWorkloads(api), config, events, log, term, signal };
+    const known = { api, pools, workloads: new PoolWorkloads(api), config, events, tls: this.#tls, log, term, signal };
     for (const pool of resources.filter(({ name }) => !runners.has(name))) {
       try {
         const opened = await PoolRunner.open({ ...known, pool });

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { toTercetError } from '@tercet/contracts';
 import { Controller, type Pass } from '@tercet/controller-core';
 import type { EventLog } from '@tercet/event-log';
+import type { GrpcTls } from '@tercet/grpc';
 import {
   type KubernetesApi,
   PoolPods,
@@ -35,6 +36,7 @@ export interface PoolRunnerOptions {
   readonly term: number;
   /** Where pods and gateways report; without it nothing is heard, and nothing proposed. */
   readonly events: EventLog | undefined;
+  readonly tls: GrpcTls | undefined;
   readonly log: Log;
   /** Aborts when this process does not lead any more. */
   readonly signal: AbortSignal;
@@ -94,7 +96,7 @@ export class PoolRunner implements AsyncDisposable {
 
   /** @throws ledger_invalid, cluster_unavailable, cluster_refused */
   static async open(options: PoolRunnerOptions): Promise<PoolRunner> {
-    const { api, pools, pool, config, term, log, signal } = options;
+    const { api, pools, pool, config, tls, term, log, signal } = options;
     const { model } = pool.spec;
     const selector = selectorText(selectorOf(pool));
     const store = new LedgerInStatus({ pools, pool: pool.name, term, signal });
@@ -102,7 +104,7 @@ export class PoolRunner implements AsyncDisposable {
     const pods = opened.use(
       await PoolPods.open({ api, selector, onFailure: (error) => log.error('pods.watch_broke', { error }) }),
     );
-    const workers = opened.use(new WorkerPods({ model, endpoints: [] }));
+    const workers = opened.use(new WorkerPods({ model, endpoints: [], tls }));
     const cluster = new ClusterPods({ pods, workers, port: config.workerPort, log });
     const controller = await Controller.open({
       spec: pool.spec,

@@ -1,3 +1,4 @@
+import { openCertificates } from '@tercet/certificates';
 import { maskSecrets, untilStopped } from '@tercet/config';
 import { GrpcServer } from '@tercet/grpc';
 import { KubernetesApi, LeaderElection } from '@tercet/kubernetes';
@@ -12,7 +13,9 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
   const log = openLog({ service: 'controller', identity, pid: process.pid });
   const api = KubernetesApi.open({ namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) });
   const events = await openEvents(config.events, identity);
-  const fleet = new PoolFleet({ api, config, events, log });
+  using certificates = openCertificates(config.tls, (error) => log.error('certificates.not_renewed', { error }));
+  const tls = certificates && { ...config.tls, certificates };
+  const fleet = new PoolFleet({ api, config, events, tls, log });
   const election = new LeaderElection({
     api,
     name: leaseName,
