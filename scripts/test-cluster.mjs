@@ -77,7 +77,7 @@ function runTests() {
   const scratch = mkdtempSync(join(tmpdir(), 'tercet-cluster-'));
   const results = join(scratch, 'jest.json');
   const kubeconfig = join(state, 'pki/admin.kubeconfig');
-  const cluster = { kubeconfig, state, kubectl: join(cache, 'bin/kubectl'), nodes };
+  const cluster = { kubeconfig, state, kubectl: join(cache, 'bin/kubectl'), helm: join(cache, 'bin/helm'), nodes };
   const own = args.filter((argument) => argument !== '--build' && argument !== '--keep');
   const config = join(root, 'test/cluster/jest.config.mjs');
   const options = ['--config', config, '--runInBand', '--json', `--outputFile=${results}`, ...own];

@@ -25,6 +25,14 @@ const root = join(dirname(fileURLToPath(import.meta.url)), '../..');
 /** Numeric, so that Kubernetes can see that it is not root. */
 export const imageUser = 65532;
 const app = 'app';
+/** Beside the programs; the picture is what `helm test` asks about. */
+const repositoryFiles = [
+  'LICENSE',
+  'THIRD_PARTY_NOTICES.md',
+  'models/catalog.json',
+  'deploy/image/entry.mjs',
+  'docs/examples/picture.png',
+];
 
 /** Of packages that carry much more than what runs: folders and files that are left out. */
 const leftOut = {
@@ -118,9 +126,7 @@ function linkAlike(link, folder) {
 
 /** What the code reads by its place in the repository. */
 function copyRepositoryFiles(folder) {
-  for (const path of ['LICENSE', 'THIRD_PARTY_NOTICES.md', 'models/catalog.json', 'deploy/image/entry.mjs']) {
-    copyFileSync(join(root, path), place(folder, app, path));
-  }
+  for (const path of repositoryFiles) copyFileSync(join(root, path), place(folder, app, path));
   for (const path of ['models/tiny', 'native/kernels/dist']) {
     for (const file of readdirSync(join(root, path)).filter((name) => /\.(gguf|so)$/.test(name))) {
       copyFileSync(join(root, path, file), place(folder, app, path, file));

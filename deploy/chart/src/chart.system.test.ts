@@ -12,6 +12,7 @@ test('values.schema.json is what the schemas of the values and of the services s
   expect(valuesSchema(serviceSchemas())).toEqual(written);
 });
 
+const twoGateways = 'gateway.replicas=2,store.kind=postgres,store.postgres.host=db';
 const helm = needs('helm');
 if (helm !== undefined) {
   describe('the chart', () => {
@@ -58,12 +59,62 @@ if (helm !== undefined) {
       expect(render('--set', 'poolDefaults.gpus=2')).toMatch(/limits:\n +memory: 2Gi\n +nvidia\.com\/gpu: 2\n/);
     });
 
+    const configsOf = (rendered: string) =>
+      [...rendered.matchAll(/^ {2}(gateway|stage|controller)\.json: (".*")$/gm)].map(
+        ([, service, text = '']) => [service, JSON.parse(JSON.parse(text) as string)] as const,
+      );
+
+    test('the gateway takes prompts as long as the stages do', () => {
+      const configs = Object.fromEntries(configsOf(render('--set', 'stage.config.engine.contextTokensMax=2048')));
+      expect(configs.gateway.models[0].contextTokensMax).toBe(2048);
+    });
+
+    test('with certificates every service names the stages, and the stages name who may call them', () => {
+      const rendered = render('--set', 'tls.enabled=true,tls.certManager.issuerName=ours');
+      const configs = Object.fromEntries(configsOf(rendered));
+      const files = { ca: '/tls/ca.crt', cert: '/tls/tls.crt', key: '/tls/tls.key' };
+      const called = { ...files, serverName: 'demo-tercet-stage.serving.svc' };
+      expect([configs.gateway.tls, configs.controller.tls]).toEqual([called, called]);
+      const controllers = ['demo-tercet-controller.serving.svc'];
+      expect(configs.stage.tls).toEqual({
+        ...called,
+        controllers,
+        callers: [...controllers, 'demo-tercet-gateway.serving.svc'],
+      });
+      for (const name of [...configs.stage.tls.callers, called.serverName]) expect(rendered).toContain(`[${name}]`);
+    });
+
+    test('every service is told of the event log, and of its login by the secret alone', () => {
+      const kafka = 'brokers={a:9093,b:9094},credentialsSecret=login,tls.enabled=true,tls.caSecret=authority';
+      const set = kafka.replaceAll(/(^|,)(?=[a-z]+[A-Za-z.]*=)/g, '$1events.kafka.');
+      const rendered = render('--set', `events.kind=kafka,${set}`);
+      const configs = configsOf(rendered);
+      expect(configs).toHaveLength(3);
+      for (const [, { events }] of configs) {
+        expect(events).toEqual({
+          kind: 'kafka',
+          brokers: ['a:9093', 'b:9094'],
+          replicationFactor: 3,
+          sasl: { mechanism: 'scram-sha-512' },
+          tls: { caPath: '/kafka/ca.crt' },
+        });
+      }
+      for (const service of ['GATEWAY', 'STAGE', 'CONTROLLER']) {
+        expect(rendered).toContain(`TERCET__${service}__EVENTS__SASL__PASSWORD`);
+      }
+      expect(rendered).toContain('{ port: 9094 }');
+    });
+
     test.each([
       { name: 'a key that is misspelt', set: 'pols=1', says: "'pols' not allowed" },
       { name: 'a bad setting of a service', set: 'gateway.config.requests.runningMax=0', says: 'requests/runningMax' },
       { name: 'an unknown setting of a service', set: 'stage.config.engine.slots=3', says: "'slots' not allowed" },
       { name: 'fewer pods than roles', set: 'poolDefaults.pods=2', says: '2 pods are fewer than the least' },
       { name: 'gateways that share nothing', set: 'gateway.replicas=2', says: 'need store.kind postgres' },
+      { name: 'gateways that share no keys', set: `${twoGateways},keys.required=true`, says: 'files of one gateway' },
+      { name: 'an event log without brokers', set: 'events.kind=kafka', says: 'events.kafka.brokers names brokers' },
+      { name: 'a broker that nobody asks', set: 'events.bundled.enabled=true', says: 'events.kind must be kafka' },
+      { name: 'certificates from nowhere', set: 'tls.enabled=true', says: 'where certificates come from' },
       { name: 'a model that nobody has', set: 'pools[0].name=a,pools[0].model=b', says: 'needs `path`' },
       { name: 'a bad name of a pool', set: 'pools[0].name=A_b,pools[0].model=tercet-tiny', says: 'pools/0/name' },
     ])('refuses $name', ({ set, says }) => {

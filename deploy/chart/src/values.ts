@@ -19,9 +19,9 @@ const poolFields = {
   pods: z.int().min(0),
   policy: z.enum(['auto', 'recommend', 'manual']),
   slo: z.strictObject({
-    ttftMs: z.number().positive(),
-    tpotMs: z.number().positive(),
-    attainment: z.number().gt(0).max(1),
+    ttftMs: z.int().min(1),
+    tpotMs: z.int().min(1),
+    attainment: z.number().min(0.01).max(1),
   }),
   least: perStage,
   controller: anyObject,
@@ -104,13 +104,13 @@ export const ChartValues = z.strictObject({
     persistence: z.strictObject({ enabled: z.boolean(), size: quantity, storageClass: text }),
     postgres: z.strictObject({ host: text, port, database: text, user: text, passwordSecret: text }),
   }),
-  keys: z.strictObject({ required: z.boolean() }),
+  keys: z.strictObject({ required: z.boolean(), testSecret: text }),
   tls: z.strictObject({
     enabled: z.boolean(),
-    secret: text,
+    secrets: z.strictObject({ gateway: text, stage: text, controller: text }),
     certManager: z.strictObject({ issuerName: text, issuerKind: z.enum(['Issuer', 'ClusterIssuer']) }),
   }),
-  networkPolicy: z.strictObject({ enabled: z.boolean(), clients: objects }),
+  networkPolicy: z.strictObject({ enabled: z.boolean(), clients: objects, stageEgress: objects }),
   monitoring: z.strictObject({
     serviceMonitor: z.strictObject({
       enabled: z.boolean(),

@@ -1,6 +1,6 @@
-{{/* Name of everything that belongs to this release. */}}
+{{/* Name of everything that belongs to this release; with what Kubernetes adds, no name of a pod is above 63. */}}
 {{- define "tercet.fullname" -}}
-{{- if contains "tercet" .Release.Name }}{{ .Release.Name | trunc 40 | trimSuffix "-" }}{{ else }}{{ printf "%s-tercet" .Release.Name | trunc 40 | trimSuffix "-" }}{{ end }}
+{{- if contains "tercet" .Release.Name }}{{ .Release.Name | trunc 36 | trimSuffix "-" }}{{ else }}{{ printf "%s-tercet" .Release.Name | trunc 36 | trimSuffix "-" }}{{ end }}
 {{- end }}
 
 {{- define "tercet.selector" -}}
@@ -75,6 +75,18 @@ seccompProfile: { type: RuntimeDefault }
 {{- fail (printf "pool %s: model %s needs `path`, where its file lies on the model volume" $pool.name $pool.model) -}}
 {{- end -}}
 {{- toJson $found -}}
+{{- end }}
+
+{{/* Settings of the stage processes of a pool: dict "pool" (with its defaults) …, "root" $. */}}
+{{- define "tercet.stageConfig" -}}
+{{- $computed := dict "model" (include "tercet.model" . | fromJson) "events" (include "tercet.events" .root | fromJson) -}}
+{{- if .root.Values.tls.enabled -}}
+{{- $controllers := list (include "tercet.tlsName" (dict "component" "controller" "root" .root)) -}}
+{{- $callers := append $controllers (include "tercet.tlsName" (dict "component" "gateway" "root" .root)) -}}
+{{- $tls := include "tercet.tls" .root | fromJson | merge (dict "callers" $callers "controllers" $controllers) -}}
+{{- $_ := set $computed "tls" $tls -}}
+{{- end -}}
+{{- toJson (mergeOverwrite $computed (deepCopy .root.Values.stage.config) (deepCopy .pool.config)) -}}
 {{- end }}
 
 {{- define "tercet.poolName" -}}

@@ -67,6 +67,11 @@ export const GatewayConfig = z
           .default(64 * megabyte),
       })
       .prefault({}),
+    /**
+     * How long it still serves after it was told to stop, while those that balance forget it; each HTTP connection ends
+     * with its next answer.
+     */
+    stopDelayMs: z.int().min(0).default(0),
     /** Public gRPC API: `host:port` or `unix:/path`. */
     grpcEndpoint: z.string().default('127.0.0.1:8081'),
     /** gRPC endpoints of the stage processes; `name:port` stands for every address of the name, now and later. */

@@ -1,6 +1,7 @@
 import 'reflect-metadata';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { INestApplicationContext } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { CertificateFiles } from '@tercet/certificates';
@@ -51,9 +52,18 @@ async function main(args: readonly string[]): Promise<void> {
   const host = address.includes(':') ? `[${address}]` : address;
   process.send?.({ event: 'ready', port, metrics: `${host}:${port}` });
   log.info('gateway.stopping', { reason: await untilStopped() });
+  await leave(app, config);
   await stop(app);
   log.info('gateway.stopped');
   process.exit(0);
+}
+
+/** Serves on while balancers forget this process, and sends clients that keep a connection to another one. */
+async function leave(app: INestApplicationContext, { stopDelayMs }: GatewayConfig): Promise<void> {
+  if (stopDelayMs === 0) return;
+  const server = app.get<Server>(HTTP_SERVER);
+  server.prependListener('request', (_, response) => response.setHeader('Connection', 'close'));
+  await sleep(stopDelayMs);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { type CertificateFiles, openCertificates } from '@tercet/certificates';
+import { wire } from '@tercet/contracts';
 import { EngineThread } from '@tercet/engine-thread';
 import { GrpcServer } from '@tercet/grpc';
 import { openTileCutter, type TileCutter } from '@tercet/image';
@@ -121,11 +122,13 @@ export const SERVER = Symbol('server');
     },
     {
       provide: METRICS_SERVER,
-      inject: [CONFIG, METRICS, ENGINE],
-      useFactory: ({ metrics: listen }: StageConfig, metrics: ServiceMetrics<'stage'>, engine: EngineThread) => {
+      inject: [CONFIG, METRICS, ENGINE, ROLE_HOST],
+      useFactory: ({ metrics: listen }: StageConfig, ...parts: MetricsParts) => {
         if (listen === undefined) return undefined;
+        const [metrics, engine, host] = parts;
         watchSteps(metrics, engine);
-        return MetricsServer.open(listen, metrics);
+        const isReady = () => host.state.phase === wire.Phase.PHASE_READY;
+        return MetricsServer.open({ ...listen, isReady }, metrics);
       },
     },
     {
@@ -172,6 +175,7 @@ export const SERVER = Symbol('server');
 })
 export class AppModule {}
 
+type MetricsParts = [ServiceMetrics<'stage'>, EngineThread, RoleHost<Stage>];
 type ControlParts = [RoleHost<Stage>, EngineThread, TensorPlane, ServiceMetrics<'stage'>, Log];
 type MeasuredParts = [EngineThread, TensorPlane, CertificateFiles | undefined];
 type ReportParts = [WorkerControl, ServiceMetrics<'stage'>, Log];

@@ -45,7 +45,7 @@ export const StageConfig = z
     /** Socket of the device arbiter; without it this process has its cores to itself. */
     arbiterSocket: z.string().optional(),
     threads: z.int().min(1).default(availableParallelism()),
-    /** Where `GET /metrics` is answered; absent, nobody is. */
+    /** Where `GET /metrics` is answered, and `GET /readyz`: whether a role is served now; absent, nobody is. */
     metrics: MetricsConfig.exactOptional(),
     tracing: TracingConfig.prefault({}),
     /** Where load reports are written to. */

@@ -4,6 +4,7 @@ export interface StartedCluster {
   /** Folder of its kit's state: a pid file for every machine. */
   readonly state: string;
   readonly kubectl: string;
+  readonly helm: string;
   readonly nodes: number;
 }
 

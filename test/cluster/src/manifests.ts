@@ -94,6 +94,7 @@ export function gatewayManifests(pools: readonly string[]): Manifest[] {
   const config = {
     http: { host: '0.0.0.0', port: ports.http },
     grpcEndpoint: '0.0.0.0:8081',
+    store: { kind: 'sqlite', path: '/tmp/control.db' },
     workers: pools.map((pool) => `${pool}:${ports.grpc}`),
     workerPollMs: 200,
     models: [{ ...model, contextTokensMax }],

@@ -102,9 +102,20 @@ export class Namespace implements AsyncDisposable {
     return this.#kubectl(['get', 'lease', 'tercet-controller', '-o', 'jsonpath={.spec.holderIdentity}']);
   }
 
+  /** What a program in a container prints. */
+  exec(workload: string, ...command: string[]): string {
+    return this.#kubectl(['exec', workload, '--', ...command]);
+  }
+
   /** As a machine that breaks takes it away: at once. */
   async kill(pod: string): Promise<void> {
     await core.deleteNamespacedPod({ namespace: this.name, name: pod, gracePeriodSeconds: 0 });
+  }
+
+  /** Address of a Service inside the cluster, which this machine reaches as well. */
+  async serviceAddress(name: string): Promise<string> {
+    const { spec } = await core.readNamespacedService({ namespace: this.name, name });
+    return spec?.clusterIP ?? '';
   }
 
   /** Asks the gateway of this namespace; its pod is reached from this machine. */
@@ -114,10 +125,10 @@ export class Namespace implements AsyncDisposable {
   }
 
   /** The same, without asking the cluster where the gateway is. */
-  async chatAt(address: string, body: object): Promise<Response> {
+  async chatAt(address: string, body: object, headers: Readonly<Record<string, string>> = {}): Promise<Response> {
     return fetch(`http://${address}:${ports.http}/v1/chat/completions`, {
       method: 'POST',
-      headers: { 'content-type': 'application/json' },
+      headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify({ model: 'tercet-tiny', temperature: 0, ...body }),
     });
   }

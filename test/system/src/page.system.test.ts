@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { needs } from '@tercet/testing';
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
@@ -83,6 +84,12 @@ function describeQuestions(): void {
   });
 }
 
+/** Resolves when the gateway runs no request. */
+async function untilIdle(): Promise<void> {
+  const metrics = async () => (await fetch(`${system.url}/metrics`)).text();
+  while (!(await metrics()).includes('\ntercet_requests_running 0\n')) await sleep(20);
+}
+
 function describeAnswers(): void {
   test.each<{ how: string; stop: (page: Page) => Promise<void> }>([
     { how: 'the Stop button', stop: (page) => page.getByRole('button', { name: 'Stop the answer' }).click() },
@@ -99,7 +106,8 @@ function describeAnswers(): void {
     expect(await page.locator('.turn.assistant .waiting').count()).toBe(0);
     await page.screenshot({ path: join(shots, 'stopped.png') });
     await system.until((pods) => pods.every((pod) => pod.running + pod.waiting + pod.leasesOpen === 0));
-    // With room for one request, the next is taken only if the stopped one is over.
+    // With room for one request, the next is taken only when the stopped one is over.
+    await untilIdle();
     await page.unrouteAll();
     await ask(page, 'What shape is it?');
     await page.locator('.timeline').waitFor();

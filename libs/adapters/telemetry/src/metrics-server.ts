@@ -8,7 +8,14 @@ export interface Exposition {
   text(): Promise<string>;
 }
 
-/** Answers `GET /metrics`, and nothing else, for a process that has no HTTP of its own. */
+export interface MetricsServerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Whether this process serves now; absent: as long as it listens. */
+  readonly isReady?: () => boolean;
+}
+
+/** Answers `GET /metrics` and `GET /readyz`, and nothing else, for a process that has no HTTP of its own. */
 export class MetricsServer implements AsyncDisposable {
   /** `host:port` with the port that was bound. */
   readonly endpoint: string;
@@ -20,12 +27,16 @@ export class MetricsServer implements AsyncDisposable {
   }
 
   /** @throws port_in_use, config_invalid */
-  static async open({ host, port }: { host: string; port: number }, exposition: Exposition): Promise<MetricsServer> {
+  static async open(
+    { host, port, isReady = () => true }: MetricsServerOptions,
+    exposition: Exposition,
+  ): Promise<MetricsServer> {
     const server = createServer(
       { maxHeaderSize: 16 * 1024, requestTimeout: 10_000 },
       async ({ method, url }, answer) => {
-        if (url !== '/metrics') return answer.writeHead(404).end();
+        if (url !== '/metrics' && url !== '/readyz') return answer.writeHead(404).end();
         if (method !== 'GET' && method !== 'HEAD') return answer.writeHead(405, { Allow: 'GET, HEAD' }).end();
+        if (url === '/readyz') return answer.writeHead(isReady() ? 200 : 503).end();
         const text = await exposition.text();
         return answer.writeHead(200, { 'Content-Type': exposition.contentType }).end(method === 'HEAD' ? '' : text);
       },

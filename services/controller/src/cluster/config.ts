@@ -1,3 +1,4 @@
+import { CertificatesConfig } from '@tercet/certificates';
 import { EventsConfig } from '@tercet/config';
 import { MetricsConfig } from '@tercet/telemetry';
 import { z } from 'zod';
@@ -21,6 +22,8 @@ export const ClusterConfig = z
     metrics: MetricsConfig.exactOptional(),
     /** Port of the stage processes in every pod. */
     workerPort: z.int().min(1).max(65535).default(7070),
+    /** Mutual TLS with the stage processes. */
+    tls: CertificatesConfig.exactOptional(),
     /** Where pods and gateways report what they do; without it nothing is proposed. */
     events: EventsConfig,
     passMs: ms(2000, 100),

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Simulation } from '@tercet/allocation';
 import { toTercetError } from '@tercet/contracts';
 import type { EventLog } from '@tercet/event-log';
+import type { GrpcTls } from '@tercet/grpc';
 import {
   type KubernetesApi,
   PoolWorkloads,
@@ -23,6 +24,7 @@ export interface PoolFleetOptions {
   readonly events: EventLog | undefined;
   readonly metrics: ServiceMetrics<'controller'>;
   readonly simulation: Simulation;
+  readonly tls: GrpcTls | undefined;
   readonly log: Log;
 }
 
@@ -34,15 +36,17 @@ export class PoolFleet {
   readonly #events: EventLog | undefined;
   readonly #metrics: ServiceMetrics<'controller'>;
   readonly #simulation: Simulation;
+  readonly #tls: GrpcTls | undefined;
   readonly #log: Log;
 
-  constructor({ api, config, events, metrics, simulation, log }: PoolFleetOptions) {
+  constructor({ api, config, events, metrics, simulation, tls, log }: PoolFleetOptions) {
     this.#api = api;
     this.#pools = new ServingPools(api);
     this.#config = config;
     this.#events = events;
     this.#metrics = metrics;
     this.#simulation = simulation;
+    this.#tls = tls;
     this.#log = log;
     this.#metrics.set('tercet_controller_leads', {}, 0);
   }
@@ -82,7 +86,7 @@ export class PoolFleet {
       await runner[Symbol.asyncDispose]();
     }
     const [api, pools, config, events, log] = [this.#api, this.#pools, this.#config, this.#events, this.#log];
-    const telling = { events, metrics: this.#metrics, simulation: this.#simulation, log };
+    const telling = { events, metrics: this.#metrics, simulation: this.#simulation, tls: this.#tls, log };
     const known = { api, pools, workloads: new PoolWorkloads(api), config, ...telling, term, signal };
     for (const pool of resources.filter(({ name }) => !runners.has(name))) {
       try {

@@ -3,6 +3,7 @@ import type { Simulation } from '@tercet/allocation';
 import { toTercetError } from '@tercet/contracts';
 import { Controller, type Pass } from '@tercet/controller-core';
 import type { EventLog } from '@tercet/event-log';
+import type { GrpcTls } from '@tercet/grpc';
 import {
   type KubernetesApi,
   PoolPods,
@@ -39,6 +40,7 @@ export interface PoolRunnerOptions {
   readonly events: EventLog | undefined;
   readonly metrics: ServiceMetrics<'controller'>;
   readonly simulation: Simulation;
+  readonly tls: GrpcTls | undefined;
   readonly log: Log;
   /** Aborts when this process does not lead any more. */
   readonly signal: AbortSignal;
@@ -103,7 +105,7 @@ export class PoolRunner implements AsyncDisposable {
 
   /** @throws ledger_invalid, cluster_unavailable, cluster_refused */
   static async open(options: PoolRunnerOptions): Promise<PoolRunner> {
-    const { api, pools, pool, config, term, simulation, log, signal } = options;
+    const { api, pools, pool, config, tls, term, simulation, log, signal } = options;
     const { model } = pool.spec;
     const selector = selectorText(selectorOf(pool));
     const store = new LedgerInStatus({ pools, pool: pool.name, term, signal });
@@ -111,7 +113,7 @@ export class PoolRunner implements AsyncDisposable {
     const pods = opened.use(
       await PoolPods.open({ api, selector, onFailure: (error) => log.error('pods.watch_broke', { error }) }),
     );
-    const workers = opened.use(new WorkerPods({ model, endpoints: [] }));
+    const workers = opened.use(new WorkerPods({ model, endpoints: [], tls }));
     const cluster = new ClusterPods({ pods, workers, port: config.workerPort, log });
     const controller = await Controller.open({
       spec: pool.spec,

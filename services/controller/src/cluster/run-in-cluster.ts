@@ -1,3 +1,4 @@
+import { openCertificates } from '@tercet/certificates';
 import { maskSecrets, untilStopped } from '@tercet/config';
 import { GrpcServer } from '@tercet/grpc';
 import { KubernetesApi, LeaderElection } from '@tercet/kubernetes';
@@ -18,7 +19,9 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
     log.error('controller.simulation_crashed', { error });
     process.exit(1);
   });
-  const fleet = new PoolFleet({ api, config, events, metrics, simulation, log });
+  using certificates = openCertificates(config.tls, (error) => log.error('certificates.not_renewed', { error }));
+  const tls = certificates && { ...config.tls, certificates };
+  const fleet = new PoolFleet({ api, config, events, metrics, simulation, tls, log });
   const election = new LeaderElection({
     api,
     name: leaseName,

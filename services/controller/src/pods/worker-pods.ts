@@ -1,6 +1,6 @@
 import { TercetError, wire } from '@tercet/contracts';
 import type { Ask, PodState, Pods } from '@tercet/controller-core';
-import { GrpcChannel } from '@tercet/grpc';
+import { GrpcChannel, type GrpcTls } from '@tercet/grpc';
 import { roleOf, stageOf } from '../stages.js';
 import { refusesItsRole } from './probe.js';
 
@@ -8,6 +8,7 @@ export interface WorkerPodsOptions {
   /** Pods with another model are not of this pool. */
   readonly model: string;
   readonly endpoints: readonly string[];
+  readonly tls?: GrpcTls | undefined;
 }
 
 interface Worker {
@@ -28,10 +29,12 @@ const switchTimeoutMs = 30_000;
  */
 export class WorkerPods implements Pods, Disposable {
   readonly #model: string;
+  readonly #tls: GrpcTls | undefined;
   #workers: readonly Worker[] = [];
 
-  constructor({ model, endpoints }: WorkerPodsOptions) {
+  constructor({ model, endpoints, tls }: WorkerPodsOptions) {
     this.#model = model;
+    this.#tls = tls;
     this.follow(endpoints);
   }
 
@@ -42,7 +45,7 @@ export class WorkerPods implements Pods, Disposable {
     for (const { channel } of before.filter((worker) => !isKept(worker))) channel.close();
     this.#workers = endpoints.map((endpoint) => {
       const known = before.find(({ channel }) => channel.endpoint === endpoint);
-      return known ?? { channel: GrpcChannel.open(endpoint), status: undefined, tried: undefined };
+      return known ?? { channel: GrpcChannel.open(endpoint, this.#tls), status: undefined, tried: undefined };
     });
   }
 
