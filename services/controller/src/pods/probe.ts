@@ -8,8 +8,8 @@ const refusals: ReadonlySet<ErrorCode> = new Set(['epoch_stale', 'stage_protocol
 const inconclusive: ReadonlySet<ErrorCode> = new Set(['pod_unreachable', 'draining', 'deadline_exceeded', 'cancelled']);
 
 /**
- * Whether a pod refuses the calls of the role and epoch that it claims. It is called with nothing in the request: a pod
- * that serves the role lets the call in and then refuses the request, before any work.
+ * Whether a pod refuses the calls of the role and epoch that it claims. It is called with nothing in the request but
+ * its model: a pod that serves the role lets the call in and then refuses the request, before any work.
  * @returns `undefined` when it moved on meanwhile, or when nothing can be told
  */
 export async function refusesItsRole(
@@ -24,18 +24,19 @@ export async function refusesItsRole(
   return role === claim.role && epoch === claim.epoch && phase === claim.phase ? true : undefined;
 }
 
-async function answerTo(channel: GrpcChannel, { role, epoch }: wire.WorkerStatus, signal: AbortSignal) {
+async function answerTo(channel: GrpcChannel, { role, epoch, model }: wire.WorkerStatus, signal: AbortSignal) {
   const context = { requestId: 'controller-probe', attempt: 1, role, epoch };
   try {
     switch (stageOf(role)) {
       case 'encode':
-        for await (const _ of channel.client(wire.EncodeDefinition).encodeTiles({ context }, { signal })) break;
+        for await (const _ of channel.client(wire.EncodeDefinition).encodeTiles({ context, model }, { signal })) break;
         break;
       case 'prefill':
-        for await (const _ of channel.client(wire.PrefillDefinition).prefill({ context }, { signal })) break;
+        for await (const _ of channel.client(wire.PrefillDefinition).prefill({ context, model }, { signal })) break;
         break;
       case 'decode':
-        for await (const _ of channel.client(wire.DecodeDefinition).decode(opened(context), { signal })) break;
+        for await (const _ of channel.client(wire.DecodeDefinition).decode(opened({ context, model }), { signal }))
+          break;
         break;
       case undefined:
         break;
@@ -46,8 +47,6 @@ async function answerTo(channel: GrpcChannel, { role, epoch }: wire.WorkerStatus
   }
 }
 
-async function* opened(
-  context: wire.DeepPartial<wire.CallContext>,
-): AsyncGenerator<wire.DeepPartial<wire.DecodeCommand>> {
-  yield { command: { $case: 'open', value: { context } } };
+async function* opened(value: wire.DeepPartial<wire.DecodeOpen>): AsyncGenerator<wire.DeepPartial<wire.DecodeCommand>> {
+  yield { command: { $case: 'open', value } };
 }
