@@ -22,7 +22,7 @@ const never = new AbortController().signal;
 /** What every port for tensors must do: stages lend and read by it, whichever they were given. */
 export function describeTensorPort(name: string, make: () => Promise<TensorsUnderTest>): void {
   describe(`${name} keeps the contract of a tensor port`, () => {
-    test('every byte arrives, for odd sizes and any number of segments, and the memory is given back once', async () => {
+    test('every byte arrives, for odd sizes and any number of segments, and memory is given back once', async () => {
       await using tensors = await make();
       const bytes = fc.oneof(fc.nat(300), fc.integer({ min: 130_000, max: 140_000 }), fc.constant(1_100_001));
       const sizes = fc.array(bytes, { maxLength: 5 });
