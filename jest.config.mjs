@@ -1,10 +1,11 @@
 // One run over the whole workspace. Kinds of tests are told by their file name:
 // *.test.ts needs nothing, *.model.test.ts loads weights, *.system.test.ts starts processes, ports or a browser.
+// A package's own files are read as TypeScript. Other packages resolve to their `dist`, as threads and processes that a
+// test starts resolve them: what is tested is what runs, and a build comes first.
 const shared = {
   transform: { '^.+\\.ts$': ['@swc/jest', { swcrc: true }] },
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: { '^(\\.{1,2}/.*)\\.js$': '$1' },
-  testEnvironmentOptions: { exportConditions: ['tercet-source', 'node', 'node-addons'] },
   modulePathIgnorePatterns: ['/dist/'],
   testPathIgnorePatterns: ['/node_modules/', '/dist/', '/testdata/'],
 };

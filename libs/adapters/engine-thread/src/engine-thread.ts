@@ -62,7 +62,8 @@ export class EngineThread implements StageEngine {
   readonly #exports = new Map<number, RemoteExport>();
   #lastId = 0;
   #closed: Promise<void> | undefined;
-  #crash: TercetError | undefined;
+  /** Why nothing is taken any more. */
+  #ended: TercetError | undefined;
 
   private constructor(worker: Worker, opened: Event & { kind: 'open' }, arena: Uint8Array | undefined) {
     this.#worker = worker;
@@ -151,7 +152,7 @@ export class EngineThread implements StageEngine {
 
   async #close(signal: AbortSignal): Promise<void> {
     this.#worker.removeAllListeners('exit');
-    if (this.#crash === undefined) {
+    if (this.#ended === undefined) {
       const id = ++this.#lastId;
       const call = this.#begin(id);
       this.#send({ kind: 'close', id });
@@ -160,6 +161,7 @@ export class EngineThread implements StageEngine {
       else signal.addEventListener('abort', hurry, { once: true });
       await call.done.promise.finally(() => signal.removeEventListener('abort', hurry));
     }
+    this.#failAll(new TercetError('shutting_down'));
     await this.#worker.terminate();
   }
 
@@ -186,7 +188,7 @@ export class EngineThread implements StageEngine {
   /** Sends a command. The signal ends the call here at once, and there after the running step. */
   #enter(commandOf: (id: number) => Command, signal: AbortSignal, id = ++this.#lastId) {
     if (signal.aborted) throw toTercetError(signal.reason, 'cancelled');
-    if (this.#crash !== undefined) throw this.#crash;
+    if (this.#ended !== undefined) throw this.#ended;
     const call = this.#begin(id);
     this.#send(commandOf(id));
     const abort = (error: TercetError) => {
@@ -273,12 +275,17 @@ export class EngineThread implements StageEngine {
   }
 
   #crashed(error: Error, onCrash: (error: Error) => void): void {
-    if (this.#crash !== undefined) return;
-    this.#crash = new TercetError('stage_failed', { reason: 'engine thread ended' }, { cause: error });
-    for (const call of this.#calls.values()) fail(call, this.#crash);
-    for (const kv of this.#exports.values()) kv.gate.fail(this.#crash);
-    this.#calls.clear();
+    if (this.#ended !== undefined) return;
+    this.#failAll(new TercetError('stage_failed', { reason: 'engine thread ended' }, { cause: error }));
     onCrash(error);
+  }
+
+  /** Fails what there is and what will be asked for; the first reason stays. */
+  #failAll(error: TercetError): void {
+    this.#ended ??= error;
+    for (const call of this.#calls.values()) fail(call, error);
+    for (const kv of this.#exports.values()) kv.gate.fail(error);
+    this.#calls.clear();
   }
 }
 

@@ -43,7 +43,7 @@ describe('EncodeStage', () => {
 
   test('what one tenant had encoded is computed again for another', async () => {
     await using trio = new StageTrio();
-    const context = wire.CallContext.fromPartial({ tenant: 'a' });
+    const context = wire.CallContext.fromPartial({ requestId: 'r', tenant: 'a' });
     const requests = [
       { ...tilesRequest(['x']), context },
       // Neither another name nor one that runs on into the key may meet its entries.
@@ -112,7 +112,7 @@ describe('EncodeStage', () => {
     await using trio = new StageTrio();
     const { lease } = await trio.encoded(tilesRequest(['a']));
     await trio.encode[Symbol.asyncDispose]();
-    await expect(read(trio, lease)).rejects.toMatchObject({ code: 'lease_unknown' });
+    await expect(read(trio, lease)).rejects.toMatchObject({ code: 'tensor_transfer_failed' });
   });
 });
 

@@ -64,7 +64,7 @@ describe('a prompt through prefill and decode', () => {
     const kvLease = leaseOf((await events.next()).value);
     await events.return(undefined);
     await trio.idle();
-    await expect(decodeWith(trio, { kvLease, first: 1 })).rejects.toMatchObject({ code: 'lease_unknown' });
+    await expect(decodeWith(trio, { kvLease, first: 1 })).rejects.toMatchObject({ code: 'tensor_transfer_failed' });
     expect(trio.held).toBe(0);
   });
 
@@ -151,7 +151,7 @@ describe('DecodeStage refuses', () => {
       commands: [open({ kvLease: lease({ dtype: wire.DType.DTYPE_F32 }) })],
       code: 'lease_mismatch',
     },
-    { what: 'a lease that is over', commands: [open({ kvLease: lease({}) })], code: 'lease_unknown' },
+    { what: 'a lease that nobody lent', commands: [open({ kvLease: lease({}) })], code: 'lease_unknown' },
     { what: 'no sampling', commands: [open({ sampling: undefined })], code: 'invalid_request' },
     { what: 'a prompt that never fits', commands: [open({ tokenIds: promptIds(300) })], code: 'prompt_too_long' },
   ])('$what: $code', async ({ commands, code }) => {
@@ -228,7 +228,8 @@ function start(firstTokenId: number): wire.DecodeCommand {
 /** One as prefill makes it for the prompt, which nobody lent. */
 function lease(more: Partial<wire.TensorLease>): wire.TensorLease {
   const shape = [3, 2, prompt.length, 8];
-  return wire.TensorLease.fromPartial({ leaseId: 'none', dtype: wire.DType.DTYPE_U8, shape, ...more } as object);
+  const layout = { dtype: wire.DType.DTYPE_U8, shape, layoutDigest: 'fake-kv' };
+  return wire.TensorLease.fromPartial({ leaseId: 'none', ...layout, ...more } as object);
 }
 
 function leaseOf(event: wire.PrefillEvent | undefined): wire.TensorLease | undefined {

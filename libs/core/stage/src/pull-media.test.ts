@@ -1,5 +1,5 @@
 import { describe, expect, test } from '@jest/globals';
-import { TercetError, wire } from '@tercet/contracts';
+import { wire } from '@tercet/contracts';
 import { FakeBackend } from '@tercet/engine';
 import { mediaLayoutDigest } from './media-layout.js';
 import { MemoryTensors } from './memory-tensors.js';
@@ -48,9 +48,11 @@ describe('pullMedia', () => {
   test('a lease that fails ends the reads of the others', async () => {
     const tensors = new MemoryTensors();
     const slow = lend(tensors, { ready: (signal) => aborted(signal) });
-    const broken = lend(tensors, { ready: () => Promise.reject(new TercetError('tensor_corrupt')) });
+    const broken = lend(tensors, { ready: () => Promise.reject(new Error('prefill broke')) });
     const spans = [spanOf(slow), spanOf(broken)];
-    await expect(pullMedia({ tensors, descriptor, spans }, never)).rejects.toMatchObject({ code: 'tensor_corrupt' });
+    await expect(pullMedia({ tensors, descriptor, spans }, never)).rejects.toMatchObject({
+      code: 'tensor_transfer_failed',
+    });
   });
 
   test('a caller that is gone ends all of them', async () => {

@@ -1,4 +1,4 @@
-"""Writes corpus.json and, for a model, the ids that its reference makes of it; the tokenizers' tests read them.
+"""Writes the ids that the reference of a model makes of corpus.json; the tokenizers' tests read them.
 
     python make_golden.py LIBRARY_FOLDER NAME=MODEL [NAME=MODEL …]
 
@@ -12,41 +12,12 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
-import random
 import sys
 import unicodedata
 from pathlib import Path
 
 HERE = Path(__file__).parent
 FULL_LINES = 40
-
-HAND = [
-    "Hello world", "  two  spaces ", "a\tb\n\n\nc", "\r\n\r\n", "", " ", "\u00a0nbsp\u3000wide",
-    "don't I'LL we've THEY'D it's", "1234567890 3.14 1,000 ½ ² Ⅷ ١٢٣",
-    "x=y+z;\n    if (a<b) { return 'it\\'s'; }\n", "</b><a></a><html><unk><pad>",
-    "<|im_start|>user <start_of_turn> <image> <eos>", "naïve café e\u0301 A\u030a ﬁ ﬀ", "日本語のテキスト。カタカナ",
-    "中文字符測試", "한국어 문장", "ภาษาไทยไม่มีช่องว่าง", "עברית", "العربية نص", "हिन्दी में", "தமிழ்", "Ελληνικά",
-    "Кириллица", "ქართული", "አማርኛ", "🙂👩‍👩‍👧‍👦🇩🇪🏳️‍🌈👍🏽", "a🙂b 🙂 🙂🙂",
-    "tab\tand  space\n \n", "....!!!???", "---",
-    "__init__", "https://example.org/a?b=c&d=e#f", "\x00\x01\x7f", "\ufeffbom", "\u200bzero\u200cwidth\u200d",
-    "ÅÄÖ åäö ß ẞ İ ı", "𝔘𝔫𝔦𝔠𝔬𝔡𝔢 𐍈 𓀀", "a" * 300, "ab " * 50, "\n" * 40,
-]
-
-
-def corpus() -> list[str]:
-    """Hand-picked lines, one line a block of Unicode, and mixtures, by a fixed seed."""
-    rng = random.Random(7)
-    lines = list(HAND)
-    printable = [c for c in range(0x20, 0x20000) if unicodedata.category(chr(c)) not in ("Cn", "Co", "Cs")]
-    for start in range(0, 0x20000, 0x100):
-        block = [c for c in printable if start <= c < start + 0x100]
-        if block:
-            lines.append("".join(chr(rng.choice(block)) + (" " if rng.random() < 0.2 else "") for _ in range(24)))
-    plain = "abcdefghij ABC .,!?'\"\n\t 0123456789"
-    for _ in range(300):
-        picked = range(rng.randint(1, 60))
-        lines.append("".join(chr(rng.choice(printable)) if rng.random() < 0.15 else rng.choice(plain) for _ in picked))
-    return lines
 
 
 class Params(ctypes.Structure):
@@ -104,8 +75,7 @@ def digest(ids: list[int]) -> str:
 
 def main() -> None:
     folder, *models = sys.argv[1:]
-    lines = corpus()
-    (HERE / "corpus.json").write_text(json.dumps(lines, indent=0) + "\n")
+    lines = json.loads((HERE / "corpus.json").read_text())
     library = ctypes.CDLL(str(next(Path(folder).glob("libllama.*"))))
     for model in models:
         name, path = model.split("=", 1)
