@@ -14,6 +14,18 @@ export function circlePicture(colour: Colour): string {
   return dataUrlOf(png(64, (x, y) => ((x - 32) ** 2 + (y - 32) ** 2 < 15 ** 2 ? colour : background)));
 }
 
+/** A square in each quarter, each of its own size and colour: no two tiles of it are alike. */
+export function quarteredPicture(colours: readonly [Colour, Colour, Colour, Colour]): string {
+  return dataUrlOf(
+    png(128, (x, y) => {
+      const quarter = 2 * Math.floor(y / 64) + Math.floor(x / 64);
+      const reach = 12 + 4 * quarter;
+      const inside = Math.abs((x % 64) - 32) < reach && Math.abs((y % 64) - 32) < reach;
+      return inside ? (colours[quarter] ?? background) : background;
+    }),
+  );
+}
+
 function dataUrlOf(picture: Buffer): string {
   return `data:image/png;base64,${picture.toString('base64')}`;
 }
