@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { wire } from '@tercet/contracts';
 import type { StoredEvent } from '@tercet/event-log';
-import { KafkaEventLog } from '@tercet/kafka';
+import { KafkaEventLog } from '@tercet/event-logs';
 import { systemClock } from '@tercet/telemetry';
 
 export interface ReportLoad {

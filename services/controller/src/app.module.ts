@@ -1,11 +1,11 @@
 import { type DynamicModule, Module } from '@nestjs/common';
 import { Controller, type PoolSpec } from '@tercet/controller-core';
 import type { EventLog } from '@tercet/event-log';
+import { openEventLog } from '@tercet/event-logs';
 import { GrpcServer } from '@tercet/grpc';
 import { type Log, MetricsServer, observeEventLog, openLog, ServiceMetrics, systemClock } from '@tercet/telemetry';
 import { believedShape } from './believed-shape.js';
 import type { ControllerConfig } from './config.js';
-import { openEvents } from './events.js';
 import { LoadEvents } from './heard/load-events.js';
 import { LedgerFile } from './ledger/ledger-file.js';
 import { PassReporter } from './pass-reporter.js';
@@ -86,7 +86,11 @@ export const SERVER = Symbol('server');
       provide: EVENTS,
       inject: [CONFIG, METRICS],
       useFactory: ({ events, model }: ControllerConfig, metrics: ServiceMetrics<'controller'>) =>
-        openEvents(events, { producer: `controller-${model}`, observe: observeEventLog(metrics) }),
+        openEventLog(events, {
+          producer: `controller-${model}`,
+          clock: systemClock,
+          observe: observeEventLog(metrics),
+        }),
     },
     {
       provide: LOAD_EVENTS,

@@ -1,4 +1,5 @@
-import { EventsConfig, loadConfig } from '@tercet/config';
+import { loadConfig } from '@tercet/config';
+import { EventsConfig } from '@tercet/event-logs';
 import { MetricsConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 import { ClusterConfig } from './cluster/config.js';

@@ -4,6 +4,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { type CertificateFiles, openCertificates } from '@tercet/certificates';
 import { TercetError, toTercetError } from '@tercet/contracts';
 import type { EventLog } from '@tercet/event-log';
+import { openEventLog } from '@tercet/event-logs';
 import { GrpcServer } from '@tercet/grpc';
 import type { ControlStore, Job } from '@tercet/jobs';
 import { SqliteKeyStore } from '@tercet/key-store';
@@ -14,7 +15,6 @@ import { KeyRing } from './access/key-ring.js';
 import { BatchRunner } from './batches/batch-runner.js';
 import { JobEvents } from './batches/job-events.js';
 import type { GatewayConfig } from './config.js';
-import { openEvents } from './events.js';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
 import { refuseConnection } from './http/refuse-connection.js';
@@ -139,7 +139,7 @@ export const GRPC_SERVER = Symbol('grpc server');
       provide: EVENTS,
       inject: [CONFIG, METRICS],
       useFactory: ({ events, gatewayId }: GatewayConfig, { observe }: GatewayMetrics) =>
-        openEvents(events, { producer: gatewayId, observe }),
+        openEventLog(events, { producer: gatewayId, clock: systemClock, observe }),
     },
     {
       provide: OUTCOMES,

@@ -1,7 +1,8 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CertificatesConfig } from '@tercet/certificates';
-import { EventsConfig, loadConfig } from '@tercet/config';
+import { loadConfig } from '@tercet/config';
+import { EventsConfig } from '@tercet/event-logs';
 import { TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 

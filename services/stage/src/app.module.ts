@@ -2,6 +2,7 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { type CertificateFiles, openCertificates } from '@tercet/certificates';
 import { wire } from '@tercet/contracts';
 import { EngineThread } from '@tercet/engine-thread';
+import { openEventLog } from '@tercet/event-logs';
 import { GrpcServer } from '@tercet/grpc';
 import { openTileCutter, type TileCutter } from '@tercet/image';
 import { loadKernels } from '@tercet/kernels';
@@ -18,7 +19,6 @@ import {
 } from '@tercet/telemetry';
 import { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import type { StageConfig } from './config.js';
-import { openEvents } from './events.js';
 import { LoadReports } from './load-reports.js';
 import { MeasuredCalls } from './measured-calls.js';
 import { servicesOf } from './rpc.js';
@@ -155,7 +155,8 @@ export const SERVER = Symbol('server');
       inject: [CONFIG, CONTROL, METRICS, LOG],
       useFactory: async ({ events, podId }: StageConfig, ...parts: ReportParts) => {
         const [control, metrics, log] = parts;
-        const eventLog = await openEvents(events, { producer: podId, observe: observeEventLog(metrics) });
+        const writer = { producer: podId, clock: systemClock, observe: observeEventLog(metrics) };
+        const eventLog = await openEventLog(events, writer);
         return new LoadReports({ events: eventLog, control, podId, log });
       },
     },

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { CertificatesConfig } from '@tercet/certificates';
-import { EventsConfig, loadConfig } from '@tercet/config';
+import { loadConfig } from '@tercet/config';
+import { EventsConfig } from '@tercet/event-logs';
 import { MetricsConfig, TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 

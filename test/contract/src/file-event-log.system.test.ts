@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import type { Clock } from '@tercet/base';
 import { partitionOf, topics } from '@tercet/event-log';
-import { FileEventLog } from '@tercet/file-event-log';
+import { FileEventLog } from '@tercet/event-logs';
 import { describeEventLog, type LogUnderTest } from './event-log-contract.js';
 
 const clock: Clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };

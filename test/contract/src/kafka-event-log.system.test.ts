@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll } from '@jest/globals';
 import type { Clock } from '@tercet/base';
 import { parkedTopic, topics } from '@tercet/event-log';
-import { KafkaEventLog, type KafkaSettings } from '@tercet/kafka';
+import { KafkaEventLog, type KafkaSettings } from '@tercet/event-logs';
 import { KafkaBroker, needsKafka } from '@tercet/testing';
 import { Kafka, logLevel } from 'kafkajs';
 import { describeEventLog, type LogUnderTest } from './event-log-contract.js';

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Clock } from '@tercet/base';
 import type { NewEvent, Occurrence, StoredEvent } from '@tercet/event-log';
-import { KafkaEventLog, type KafkaSettings } from '@tercet/kafka';
+import { KafkaEventLog, type KafkaSettings } from '@tercet/event-logs';
 import { KafkaBroker, kafkaUser, needsKafka } from '@tercet/testing';
 import { Kafka, logLevel } from 'kafkajs';
 

@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { expect, jest, test } from '@jest/globals';
 import type { wire } from '@tercet/contracts';
-import { FileEventLog } from '@tercet/file-event-log';
+import { FileEventLog } from '@tercet/event-logs';
 import { squarePicture } from './pictures.js';
 import { RunningSystem } from './running-system.js';
 

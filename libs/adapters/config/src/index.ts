@@ -1,3 +1,2 @@
-export { EventsConfig } from './events-config.js';
 export { type ConfigSources, fromEnvironment, loadConfig, maskSecrets } from './load-config.js';
 export { configFromArguments, untilStopped } from './service-process.js';

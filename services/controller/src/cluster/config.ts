@@ -1,5 +1,5 @@
 import { CertificatesConfig } from '@tercet/certificates';
-import { EventsConfig } from '@tercet/config';
+import { EventsConfig } from '@tercet/event-logs';
 import { MetricsConfig } from '@tercet/telemetry';
 import { z } from 'zod';
 import { groupLimits, ms, perStageMs } from '../limits.js';

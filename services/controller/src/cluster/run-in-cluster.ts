@@ -1,9 +1,9 @@
 import { openCertificates } from '@tercet/certificates';
 import { maskSecrets, untilStopped } from '@tercet/config';
+import { openEventLog } from '@tercet/event-logs';
 import { GrpcServer } from '@tercet/grpc';
 import { KubernetesApi, LeaderElection } from '@tercet/kubernetes';
 import { MetricsServer, observeEventLog, openLog, ServiceMetrics, systemClock } from '@tercet/telemetry';
-import { openEvents } from '../events.js';
 import { SimulationThread } from '../simulation/simulation-thread.js';
 import type { ClusterConfig } from './config.js';
 import { PoolFleet } from './pool-fleet.js';
@@ -14,7 +14,8 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
   const log = openLog({ service: 'controller', identity, pid: process.pid });
   const api = KubernetesApi.open({ namespace, ...(kubeconfig === undefined ? {} : { kubeconfig }) });
   const metrics = new ServiceMetrics('controller');
-  const events = await openEvents(config.events, { producer: identity, observe: observeEventLog(metrics) });
+  const writer = { producer: identity, clock: systemClock, observe: observeEventLog(metrics) };
+  const events = await openEventLog(config.events, writer);
   await using simulation = new SimulationThread((error) => {
     log.error('controller.simulation_crashed', { error });
     process.exit(1);

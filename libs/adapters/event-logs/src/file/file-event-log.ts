@@ -39,7 +39,7 @@ interface OpenSubscription {
 
 const gibibyte = 2 ** 30;
 const closeMs = 2000;
-const script = new URL('../dist/log-thread.js', import.meta.url);
+const script = new URL('../../dist/file/log-thread.js', import.meta.url);
 const sleep: Sleep = (ms, signal) => sleepFor(ms, undefined, { signal });
 
 /**

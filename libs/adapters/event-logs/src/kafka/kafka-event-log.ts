@@ -17,9 +17,10 @@ import {
   type TopicName,
   topics,
 } from '@tercet/event-log';
+import type { KafkaSettings } from '../events-config.js';
 import { toEventLogError } from './failure.js';
 import type { FetchedRecord, KafkaClient, Reading } from './kafka-client.js';
-import { type KafkaSettings, topicSpecs } from './settings.js';
+import { topicSpecs } from './settings.js';
 
 export interface KafkaEventLogOptions {
   readonly settings: KafkaSettings;

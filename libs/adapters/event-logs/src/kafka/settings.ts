@@ -1,36 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { SecureContextOptions } from 'node:tls';
-import { parkedTopic, type TopicName, topicNames, topics } from '@tercet/event-log';
-
-/** How a Kafka is reached, and how its topics are made. */
-export interface KafkaSettings {
-  readonly client: 'kafkajs' | 'platformatic';
-  readonly brokers: readonly string[];
-  /** Stands before the names of topics and groups. */
-  readonly prefix: string;
-  readonly replicationFactor: number;
-  /** Where a topic is made otherwise than the table of topics says. */
-  readonly topics: Readonly<Partial<Record<TopicName, TopicSettings>>>;
-  readonly tls?: TlsFiles;
-  readonly sasl?: SaslLogin;
-}
-
-export interface TopicSettings {
-  readonly partitions?: number;
-  readonly retentionMs?: number;
-}
-
-export interface TlsFiles {
-  readonly caPath?: string;
-  readonly certPath?: string;
-  readonly keyPath?: string;
-}
-
-export interface SaslLogin {
-  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512';
-  readonly username: string;
-  readonly password: string;
-}
+import { parkedTopic, topicNames, topics } from '@tercet/event-log';
+import type { KafkaSettings, TlsFiles } from '../events-config.js';
 
 /** A topic as a broker is asked to make it. */
 export interface TopicSpec {

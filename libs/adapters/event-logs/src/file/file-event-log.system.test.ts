@@ -7,11 +7,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { NewEvent, StoredEvent, TopicName } from '@tercet/event-log';
-import { FileEventLog } from './index.js';
+import { FileEventLog } from './file-event-log.js';
 import { LogFile, memberTtlMs } from './log-file.js';
 
 const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
-const mortal = fileURLToPath(new URL('../dist/testing/mortal.js', import.meta.url));
+const mortal = fileURLToPath(new URL('../../dist/file/testing/mortal.js', import.meta.url));
 const mebibyte = 2 ** 20;
 const minute = 60_000;
 let folder = '';

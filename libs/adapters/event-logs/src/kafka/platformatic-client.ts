@@ -1,4 +1,5 @@
 import { Admin, type BaseOptions, Consumer, type Message, Producer, SASLMechanisms } from '@platformatic/kafka';
+import type { KafkaSettings } from '../events-config.js';
 import { wordsOf } from './failure.js';
 import {
   connectTimeoutMs,
@@ -10,7 +11,7 @@ import {
   requestTimeoutMs,
   sessionMs,
 } from './kafka-client.js';
-import { type KafkaSettings, type TopicSpec, tlsOptions } from './settings.js';
+import { type TopicSpec, tlsOptions } from './settings.js';
 
 /** Records that were fetched and not handled yet: while there are so many, no more are fetched. */
 const inHandMax = 256;

@@ -7,6 +7,7 @@ import {
   type Producer,
   type SASLOptions,
 } from 'kafkajs';
+import type { KafkaSettings, SaslLogin } from '../events-config.js';
 import {
   connectTimeoutMs,
   fetchWaitMs,
@@ -17,7 +18,7 @@ import {
   requestTimeoutMs,
   sessionMs,
 } from './kafka-client.js';
-import { type KafkaSettings, type SaslLogin, type TopicSpec, tlsOptions } from './settings.js';
+import { type TopicSpec, tlsOptions } from './settings.js';
 
 /** Tries of one call; whoever calls tries again by its own rules. */
 const retry = { retries: 2, initialRetryTime: 100, maxRetryTime: 1000 };

@@ -1,1 +1,0 @@
-export { FileEventLog, type FileEventLogOptions } from './file-event-log.js';
