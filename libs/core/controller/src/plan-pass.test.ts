@@ -136,6 +136,17 @@ describe('a pass', () => {
     expect(loop.split).toEqual(disaggregated(2, 2, 2));
   });
 
+  test('a pod that is away keeps its place in its stage: one that comes without a role fills another', async () => {
+    const pods = new FakePods({ a: 'encode', b: 'prefill', c: undefined });
+    const loop = new Loop(pods);
+    await loop.settle();
+    pods.remove('a');
+    pods.remove('c');
+    loop.ledger = { ...loop.ledger, assignments: loop.ledger.assignments.filter(({ podId }) => podId !== 'c') };
+    pods.restart('d');
+    expect((await loop.pass()).asks).toMatchObject([{ podId: 'd', role: 'decode' }]);
+  });
+
   test('a stage that has fewer pods than it must gets them from those that can spare the most', async () => {
     const loop = new Loop(new FakePods({ a: 'prefill', b: 'decode', c: 'decode', d: 'decode', e: 'decode' }));
     expect(await loop.pass()).toMatchObject({ kind: 'repair', asks: [{ role: 'encode' }] });

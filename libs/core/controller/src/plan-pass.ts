@@ -106,7 +106,9 @@ function missing({ ledger, pods, spec: { least } }: PassInput): Move[] {
  * the fewest are.
  */
 function assignments({ ledger, pods, performing }: PassInput): Ask[] {
-  const counts = { ...splitOf(ledger, pods) };
+  // Those that are away return to their stage: it is not for others to fill.
+  const away = ledger.assignments.filter(({ podId }) => !pods.some((pod) => pod.podId === podId));
+  const counts = { ...splitOf(ledger, [...pods, ...away]) };
   return pods.flatMap(({ podId, role, epoch, phase }) => {
     if (performing.has(podId) || ledger.moves.some((move) => move.podId === podId)) return [];
     if (phase !== 'unassigned' && phase !== 'ready') return [];
