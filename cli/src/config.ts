@@ -12,9 +12,9 @@ export function stateFolder(): string {
   return TERCET_STATE ?? join(base, 'tercet');
 }
 
-/** API keys and tenants of the system that keeps its files in `folder`. */
-export function keysPath(folder = stateFolder()): string {
-  return join(folder, 'keys.sqlite');
+/** Keys, tenants, files and batches of the system that keeps its files in `folder`. */
+export function controlStorePath(folder = stateFolder()): string {
+  return join(folder, 'control.db');
 }
 
 /** The gateway that `chat` and `top` ask where `--url` is not given. */

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
-import { hasHash, SqliteKeyStore } from '@tercet/key-store';
+import { hasHash, openControlStore } from '@tercet/control-store';
 import { isApiKey } from '@tercet/tenancy';
 import { runCli } from '../testing/run-cli.js';
 
@@ -27,8 +27,9 @@ const audited = () =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 async function stored() {
-  await using store = SqliteKeyStore.open(join(folder, 'keys.sqlite'));
-  return { keys: await store.keys(), tenants: await store.tenants() };
+  const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
+  await using control = await openControlStore({ kind: 'sqlite', path: join(folder, 'control.db') }, clock);
+  return { keys: await control.keys.keys(), tenants: await control.keys.tenants() };
 }
 
 describe('tercet keys', () => {

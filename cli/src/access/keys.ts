@@ -1,10 +1,10 @@
-import { newApiKey } from '@tercet/key-store';
+import { newApiKey } from '@tercet/control-store';
 import { type ApiKeyRecord, scopes as allScopes, type Scope } from '@tercet/tenancy';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { exitCodes, runCommand } from '../terminal/failure.js';
 import { tableLines } from '../terminal/table.js';
 import { printable, type Terminal } from '../terminal/terminal.js';
-import { openKeyFiles } from './key-files.js';
+import { configOption, openKeyStore } from './key-store.js';
 import { tenantName } from './tenant-name.js';
 
 const examples = `
@@ -13,9 +13,10 @@ Examples:
   tercet keys create --tenant ops --scope admin inference --expires 90d
   tercet keys list
   tercet keys revoke 5hJq0PZbW1x
+  tercet keys list --config gateway.json
 
 A key is shown once. A running system takes a change within a second; \`tercet up --require-keys\` asks for keys.
-Every change is written to audit.log beside the key store.
+Every change is written to audit.log in the state folder of whoever makes it.
 `;
 const nameCharactersMax = 100;
 
@@ -24,11 +25,11 @@ interface CreateOptions {
   readonly name: string;
   readonly scope: readonly Scope[];
   readonly expires?: number;
-  readonly store?: string;
+  readonly config?: string;
   readonly json?: true;
 }
 
-type ListOptions = Pick<CreateOptions, 'store' | 'json'>;
+type ListOptions = Pick<CreateOptions, 'config' | 'json'>;
 
 /** `tercet keys`: who may use the system. */
 export function keysCommand(terminal: Terminal): Command {
@@ -36,7 +37,7 @@ export function keysCommand(terminal: Terminal): Command {
   command
     .command('list', { isDefault: true })
     .description('Show the keys, revoked and expired ones as well.')
-    .option('--store <file>', 'key store; default: that of this user')
+    .addOption(configOption())
     .option('--json', 'print JSON')
     .action((options: ListOptions) => runCommand(terminal, () => list(terminal, options)));
   command
@@ -48,26 +49,26 @@ export function keysCommand(terminal: Terminal): Command {
       new Option('--scope <scope...>', 'what it allows').choices([...allScopes]).default(['inference'], 'inference'),
     )
     .option('--expires <when>', 'time until it ends (12h, 90d) or its day (2027-01-31)', expiry)
-    .option('--store <file>', 'key store; default: that of this user')
+    .addOption(configOption())
     .option('--json', 'print JSON')
     .action((options: CreateOptions) => runCommand(terminal, () => create(terminal, options)));
   command
     .command('revoke')
     .description('End keys at once.')
     .argument('<id...>', 'ids as `tercet keys list` shows them')
-    .option('--store <file>', 'key store; default: that of this user')
+    .addOption(configOption())
     .action((ids: string[], options: ListOptions) => runCommand(terminal, () => revoke(terminal, ids, options)));
   return command;
 }
 
 async function create({ out, note }: Terminal, options: CreateOptions): Promise<0> {
   const { tenant, name, scope: scopes, expires: expiresUnixMs } = options;
-  await using files = openKeyFiles(options.store);
-  const isNew = !(await files.store.tenants()).some((known) => known.name === tenant);
+  await using audited = await openKeyStore(options.config);
+  const isNew = !(await audited.store.tenants()).some((known) => known.name === tenant);
   const expiry = expiresUnixMs === undefined ? {} : { expiresUnixMs };
   const { key, record } = newApiKey({ tenant, name, scopes, createdUnixMs: Date.now(), ...expiry });
-  await files.store.addKey(record);
-  files.audit('audit.key_created', { keyId: record.id, tenant, name, scopes, expires: isoOf(expiresUnixMs) });
+  await audited.store.addKey(record);
+  audited.audit('audit.key_created', { keyId: record.id, tenant, name, scopes, expires: isoOf(expiresUnixMs) });
   if (options.json === true) {
     out.write(`${JSON.stringify({ ...shown(record), key })}\n`);
     return exitCodes.done;
@@ -79,8 +80,8 @@ async function create({ out, note }: Terminal, options: CreateOptions): Promise<
 }
 
 async function list({ out }: Terminal, options: ListOptions): Promise<0> {
-  await using files = openKeyFiles(options.store);
-  const keys = (await files.store.keys()).map(shown);
+  await using audited = await openKeyStore(options.config);
+  const keys = (await audited.store.keys()).map(shown);
   if (options.json === true) {
     out.write(`${JSON.stringify({ keys }, null, 2)}\n`);
     return exitCodes.done;
@@ -98,10 +99,10 @@ async function list({ out }: Terminal, options: ListOptions): Promise<0> {
 }
 
 async function revoke({ note }: Terminal, ids: readonly string[], options: ListOptions): Promise<0> {
-  await using files = openKeyFiles(options.store);
+  await using audited = await openKeyStore(options.config);
   for (const id of ids) {
-    const { tenant } = await files.store.revokeKey(id, Date.now());
-    files.audit('audit.key_revoked', { keyId: id, tenant });
+    const { tenant } = await audited.store.revokeKey(id, Date.now());
+    audited.audit('audit.key_revoked', { keyId: id, tenant });
     note.write(`${id} of ${tenant} is revoked\n`);
   }
   return exitCodes.done;

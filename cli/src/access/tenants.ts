@@ -3,7 +3,7 @@ import { Argument, Command, InvalidArgumentError, Option } from 'commander';
 import { CommandFailure, exitCodes, runCommand } from '../terminal/failure.js';
 import { type Column, tableLines } from '../terminal/table.js';
 import type { Terminal } from '../terminal/terminal.js';
-import { openKeyFiles } from './key-files.js';
+import { configOption, openKeyStore } from './key-store.js';
 import { tenantName } from './tenant-name.js';
 
 const examples = `
@@ -24,11 +24,11 @@ interface SetOptions {
   readonly concurrency?: Bound;
   readonly priority?: Priority;
   readonly weight?: number;
-  readonly store?: string;
+  readonly config?: string;
 }
 
 interface ListOptions {
-  readonly store?: string;
+  readonly config?: string;
   readonly json?: true;
 }
 
@@ -40,7 +40,7 @@ export function tenantsCommand(terminal: Terminal): Command {
   command
     .command('list', { isDefault: true })
     .description('Show the tenants and their limits.')
-    .option('--store <file>', 'key store; default: that of this user')
+    .addOption(configOption())
     .option('--json', 'print JSON')
     .action((options: ListOptions) => runCommand(terminal, () => list(terminal, options)));
   command
@@ -52,31 +52,31 @@ export function tenantsCommand(terminal: Terminal): Command {
     .option('--concurrency <n>', 'requests that run at a time, or none', wholeBound)
     .addOption(new Option('--priority <class>', 'who goes first when there is a queue').choices([...priorities]))
     .option('--weight <n>', 'share among tenants of one priority when there is a queue', weight)
-    .option('--store <file>', 'key store; default: that of this user')
+    .addOption(configOption())
     .action((name: string, options: SetOptions) => runCommand(terminal, () => set(terminal, name, options)));
   return command;
 }
 
-async function set({ note }: Terminal, name: string, { store, ...asked }: SetOptions): Promise<0> {
+async function set({ note }: Terminal, name: string, { config, ...asked }: SetOptions): Promise<0> {
   if (Object.keys(asked).length === 0) {
     throw new CommandFailure('nothing to set', {
       exitCode: exitCodes.usage,
       advice: 'see `tercet tenants set --help`',
     });
   }
-  await using files = openKeyFiles(store);
-  const known = (await files.store.tenants()).find((tenant) => tenant.name === name);
+  await using audited = await openKeyStore(config);
+  const known = (await audited.store.tenants()).find((tenant) => tenant.name === name);
   const bounds = Object.entries({ ...known, ...asked }).filter(([, value]) => value !== 'none');
   const tenant: Tenant = { ...unlimited, ...Object.fromEntries(bounds), name };
-  await files.store.putTenant(tenant);
-  files.audit('audit.tenant_set', { tenant: name, ...asked });
+  await audited.store.putTenant(tenant);
+  audited.audit('audit.tenant_set', { tenant: name, ...asked });
   note.write(`${name}: ${boundsText(tenant)}\n`);
   return exitCodes.done;
 }
 
-async function list({ out }: Terminal, { store, json }: ListOptions): Promise<0> {
-  await using files = openKeyFiles(store);
-  const tenants = await files.store.tenants();
+async function list({ out }: Terminal, { config, json }: ListOptions): Promise<0> {
+  await using audited = await openKeyStore(config);
+  const tenants = await audited.store.tenants();
   if (json === true) {
     out.write(`${JSON.stringify({ tenants }, null, 2)}\n`);
     return exitCodes.done;

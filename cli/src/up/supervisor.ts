@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { TercetError } from '@tercet/contracts';
 import { DeviceArbiterServer } from '@tercet/device-arbiter';
-import { keysPath } from '../config.js';
+import { controlStorePath } from '../config.js';
 import { type ChildEvents, SupervisedProcess } from './child-process.js';
 import { lockInstance } from './instance-lock.js';
 import { MetricsTargets } from './metrics-targets.js';
@@ -50,7 +50,7 @@ export class Supervisor implements AsyncDisposable {
       const sockets = join(folder, 'run');
       mkdirSync(sockets, { recursive: true, mode: 0o700 });
       for (const name of readdirSync(sockets)) rmSync(join(sockets, name), { force: true });
-      const files = { sockets, keys: keysPath(folder), controlStore: join(folder, 'control.db') };
+      const files = { sockets, controlStore: controlStorePath(folder) };
       const plan = planSystem(up, options.models, { ...files, eventLog: join(folder, 'events.db') });
       const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
       const arbiter = await DeviceArbiterServer.open({ socketPath: plan.arbiterSocket, cores: up.cores, clock });

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import type { Slo } from '@tercet/allocation';
+import type { EventsConfig } from '@tercet/event-logs';
 
 export type ControllerPolicy = 'auto' | 'recommend' | 'manual';
 
@@ -29,6 +30,8 @@ export interface UpOptions {
   readonly slo: Pick<Slo, 'ttftMs' | 'tpotMs'>;
   /** Whether stages map each other's tensors; without it they read them through sockets. */
   readonly sharedMemory: boolean;
+  /** The event log, where it is not the file of this system. */
+  readonly events?: EventsConfig;
 }
 
 export interface ModelPaths {
@@ -71,11 +74,9 @@ export interface SystemPlan {
 export interface SystemFiles {
   /** Folder of the sockets, made anew with every start. */
   readonly sockets: string;
-  /** Key store. */
-  readonly keys: string;
   /** The event log of all its processes. */
   readonly eventLog: string;
-  /** Database of files and batches, which outlives every start. */
+  /** Database of keys, files and batches, which outlives every start. */
   readonly controlStore: string;
 }
 
@@ -86,8 +87,8 @@ export function usableCores(): number {
 
 /** Every process of a system on one machine, and how it is configured. */
 export function planSystem(options: UpOptions, models: readonly ModelPaths[], files: SystemFiles): SystemPlan {
-  const { sockets: folder, keys, controlStore, eventLog } = files;
-  const events = { kind: 'file', path: eventLog };
+  const { sockets: folder, controlStore, eventLog } = files;
+  const events = options.events ?? { kind: 'file', path: eventLog };
   const arbiterSocket = join(folder, 'cores.sock');
   const stages = models.flatMap((model, modelIndex) =>
     rolesFor(model).flatMap((role) =>
@@ -114,7 +115,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fi
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       STORE: { kind: 'sqlite', path: controlStore },
       REQUESTS: { runningMax: options.requests },
-      KEYS: { required: options.requireKeys, path: keys },
+      KEYS: { required: options.requireKeys },
       MEDIA: { allowPrivateAddresses: options.allowPrivateAddresses },
       TRACING: tracingOf(options),
     }),

@@ -105,13 +105,26 @@ if (helm !== undefined) {
       expect(rendered).toContain('{ port: 9094 }');
     });
 
+    test('gateways that share a store ask for its keys', () => {
+      const rendered = render('--set', `${twoGateways},keys.required=true,store.postgres.passwordSecret=login`);
+      const { gateway } = Object.fromEntries(configsOf(rendered));
+      expect(gateway.keys).toEqual({ required: true });
+      expect(gateway.store).toMatchObject({ kind: 'postgres', host: 'db' });
+      expect(rendered).toContain('replicas: 2');
+      expect(rendered).toContain('name: TERCET__GATEWAY__STORE__PASSWORD');
+    });
+
     test.each([
       { name: 'a key that is misspelt', set: 'pols=1', says: "'pols' not allowed" },
       { name: 'a bad setting of a service', set: 'gateway.config.requests.runningMax=0', says: 'requests/runningMax' },
       { name: 'an unknown setting of a service', set: 'stage.config.engine.slots=3', says: "'slots' not allowed" },
       { name: 'fewer pods than roles', set: 'poolDefaults.pods=2', says: '2 pods are fewer than the least' },
       { name: 'gateways that share nothing', set: 'gateway.replicas=2', says: 'need store.kind postgres' },
-      { name: 'gateways that share no keys', set: `${twoGateways},keys.required=true`, says: 'files of one gateway' },
+      {
+        name: 'gateways that share a claim',
+        set: `${twoGateways},store.persistence.enabled=true`,
+        says: 'a claim of one gateway',
+      },
       { name: 'an event log without brokers', set: 'events.kind=kafka', says: 'events.kafka.brokers names brokers' },
       { name: 'a broker that nobody asks', set: 'events.bundled.enabled=true', says: 'events.kind must be kafka' },
       { name: 'certificates from nowhere', set: 'tls.enabled=true', says: 'where certificates come from' },

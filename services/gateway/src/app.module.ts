@@ -3,14 +3,15 @@ import { hostname } from 'node:os';
 import { type DynamicModule, Module } from '@nestjs/common';
 import { type CertificateFiles, openCertificates } from '@tercet/certificates';
 import { TercetError, toTercetError } from '@tercet/contracts';
+import { openControlStore, type SqlControlStore } from '@tercet/control-store';
 import type { EventLog } from '@tercet/event-log';
 import { openEventLog } from '@tercet/event-logs';
 import { GrpcServer } from '@tercet/grpc';
 import type { ControlStore, Job } from '@tercet/jobs';
-import { SqliteKeyStore } from '@tercet/key-store';
 import { type Log, openLog, openTracer, systemClock, type Tracer } from '@tercet/telemetry';
 import { unlimited } from '@tercet/tenancy';
 import { Access } from './access/access.js';
+import { GatewayCount } from './access/gateway-count.js';
 import { KeyRing } from './access/key-ring.js';
 import { BatchRunner } from './batches/batch-runner.js';
 import { JobEvents } from './batches/job-events.js';
@@ -30,7 +31,6 @@ import { discoveryOf } from './pods/discovery.js';
 import { PodTable } from './pods/pod-table.js';
 import { PoolWatch } from './pods/pool-watch.js';
 import { gatewayService } from './rpc.js';
-import { openStore } from './store.js';
 import { embedBehind, generateBehind, type WorkParts } from './work.js';
 
 export const CONFIG = Symbol('config');
@@ -39,6 +39,7 @@ export const METRICS = Symbol('metrics');
 export const TRACER = Symbol('tracer');
 export const CERTIFICATES = Symbol('certificates');
 export const KEYS = Symbol('keys');
+export const GATEWAY_COUNT = Symbol('gateway count');
 export const ACCESS = Symbol('access');
 export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
@@ -90,13 +91,21 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: KEYS,
-      inject: [CONFIG, LOG],
-      useFactory: ({ keys }: GatewayConfig, log: Log) => openKeys(keys, log),
+      inject: [CONFIG, STORE, LOG],
+      useFactory: ({ keys }: GatewayConfig, { keys: store }: SqlControlStore, log: Log) => {
+        const { pollMs, staleMsMax } = keys;
+        return KeyRing.open({ store, clock: systemClock, log, pollMs, staleMsMax });
+      },
+    },
+    {
+      provide: GATEWAY_COUNT,
+      inject: [STORE, LOG],
+      useFactory: ({ presence }: SqlControlStore, log: Log) => GatewayCount.open({ presence, log }),
     },
     {
       provide: ACCESS,
       inject: [CONFIG, KEYS, METRICS],
-      useFactory: (config: GatewayConfig, keys: KeyRing | undefined, metrics: GatewayMetrics) =>
+      useFactory: (config: GatewayConfig, keys: KeyRing, metrics: GatewayMetrics) =>
         new Access({ keys, required: config.keys.required, onRefused: (reason) => metrics.keyRefused(reason) }),
     },
     {
@@ -124,16 +133,18 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: ADMISSION,
-      inject: [CONFIG, KEYS, METRICS],
-      useFactory: ({ requests }: GatewayConfig, keys: KeyRing | undefined, metrics: GatewayMetrics) =>
-        new Admission({
+      inject: [CONFIG, KEYS, GATEWAY_COUNT, METRICS],
+      useFactory: ({ requests }: GatewayConfig, keys: KeyRing, ...parts: [GatewayCount, GatewayMetrics]) => {
+        const [count, metrics] = parts;
+        return new Admission({
           limits: { ...requests, tenantsMax: 10_000 },
           waitMsMax: requests.waitMsMax,
-          limitsOf: (tenant) => keys?.limitsOf(tenant) ?? unlimited,
+          limitsOf: (tenant) => count.partOf(keys.limitsOf(tenant) ?? unlimited),
           clock: systemClock,
           onChange: (counts) => metrics.admitted(counts),
           onRefused: (limit) => metrics.roomless(limit),
-        }),
+        });
+      },
     },
     {
       provide: EVENTS,
@@ -159,7 +170,11 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     { provide: GENERATE, inject: [ADMISSION, WORK], useFactory: generateBehind },
     { provide: EMBED, inject: [ADMISSION, WORK], useFactory: embedBehind },
-    { provide: STORE, inject: [CONFIG], useFactory: ({ store }: GatewayConfig) => openStore(store) },
+    {
+      provide: STORE,
+      inject: [CONFIG],
+      useFactory: ({ store }: GatewayConfig) => openControlStore(store, systemClock),
+    },
     {
       provide: BATCHES,
       inject: [STORE, ADMISSION, MODELS, EVENTS, WORK],
@@ -208,12 +223,6 @@ type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, Con
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {
   return { module: AppModule, providers: [{ provide: CONFIG, useValue: config }] };
-}
-
-/** @throws store_unavailable */
-async function openKeys({ path, pollMs, staleMsMax }: GatewayConfig['keys'], log: Log): Promise<KeyRing | undefined> {
-  if (path === undefined) return undefined;
-  return KeyRing.open({ store: SqliteKeyStore.open(path), clock: systemClock, log, pollMs, staleMsMax });
 }
 
 /** @throws port_in_use, config_invalid */

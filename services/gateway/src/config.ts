@@ -2,6 +2,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { CertificatesConfig } from '@tercet/certificates';
 import { loadConfig } from '@tercet/config';
+import { storeConfig } from '@tercet/control-store';
 import { EventsConfig } from '@tercet/event-logs';
 import { TracingConfig } from '@tercet/telemetry';
 import { z } from 'zod';
@@ -9,23 +10,6 @@ import { z } from 'zod';
 const megabyte = 1024 * 1024;
 const day = 24 * 3600 * 1000;
 const stateFolder = join(process.env.XDG_STATE_HOME ?? join(homedir(), '.local', 'state'), 'tercet');
-
-/** Where control state lives: a file of this machine, or a PostgreSQL that all gateways share. */
-const StoreConfig = z.discriminatedUnion('kind', [
-  z.strictObject({ kind: z.literal('sqlite'), path: z.string().min(1).default(join(stateFolder, 'control.db')) }),
-  z.strictObject({
-    kind: z.literal('postgres'),
-    /** A name, or the folder of a Unix socket. */
-    host: z.string().min(1),
-    port: z.int().min(1).max(65535).default(5432),
-    database: z.string().min(1),
-    user: z.string().min(1),
-    password: z.string().exactOptional(),
-    /** Absent: no TLS. The server's certificate is checked, against this authority (PEM) where one is given. */
-    tls: z.strictObject({ caPath: z.string().exactOptional() }).exactOptional(),
-    connectionsMax: z.int().min(2).default(10),
-  }),
-]);
 
 const BatchesConfig = z.strictObject({
   /** Lines that run at a time, where requests leave the room. */
@@ -80,18 +64,16 @@ export const GatewayConfig = z
     /** Mutual TLS with the stages; those behind Unix sockets need none. */
     tls: CertificatesConfig.exactOptional(),
     workerPollMs: z.int().min(100).default(1000),
-    /** API keys. Without a path there are none, and everybody may do everything. */
+    /** API keys and tenants of the control store; `tercet keys` makes them. */
     keys: z
       .strictObject({
+        /** Where they are not, a request without one is anonymous. */
         required: z.boolean().default(false),
-        /** File of keys and tenants; `tercet keys` writes it. */
-        path: z.string().min(1).exactOptional(),
-        /** How often the file is looked at: a revoked key works no longer than this. */
+        /** How often the store is asked for changes: a revoked key works no longer than this. */
         pollMs: z.int().min(10).max(1000).default(250),
-        /** While the file cannot be read, what was read last holds for this long. */
+        /** While the store does not answer, what was read last holds for this long. */
         staleMsMax: z.int().min(1000).default(30_000),
       })
-      .refine((keys) => !keys.required || keys.path !== undefined, 'required needs a path')
       .prefault({}),
     /** gRPC endpoints of the controllers, for the view of the cluster; none where nobody moves pods. */
     controllers: z.array(z.string().min(1)).default([]),
@@ -131,7 +113,7 @@ export const GatewayConfig = z
       })
       .prefault({}),
     tracing: TracingConfig.prefault({}),
-    store: StoreConfig.prefault({ kind: 'sqlite' }),
+    store: storeConfig(join(stateFolder, 'control.db')),
     batches: BatchesConfig.prefault({}),
     media: z
       .strictObject({

@@ -10,12 +10,14 @@ import { toTercetError } from '@tercet/contracts';
 import type { GrpcServer } from '@tercet/grpc';
 import type { ControlStore } from '@tercet/jobs';
 import { type Log, openLog, type Tracer } from '@tercet/telemetry';
+import type { GatewayCount } from './access/gateway-count.js';
 import type { KeyRing } from './access/key-ring.js';
 import {
   ADMISSION,
   appModule,
   BATCHES,
   CERTIFICATES,
+  GATEWAY_COUNT,
   GRPC_SERVER,
   HTTP_SERVER,
   KEYS,
@@ -84,7 +86,8 @@ async function stop(app: INestApplicationContext): Promise<void> {
   app.get<PoolWatch>(POOLS)[Symbol.dispose]();
   await app.get<OutcomeReports>(OUTCOMES)[Symbol.asyncDispose]();
   app.get<CertificateFiles | undefined>(CERTIFICATES)?.[Symbol.dispose]();
-  await app.get<KeyRing | undefined>(KEYS)?.[Symbol.asyncDispose]();
+  await app.get<KeyRing>(KEYS)[Symbol.asyncDispose]();
+  await app.get<GatewayCount>(GATEWAY_COUNT)[Symbol.asyncDispose]();
   await app.get<Tracer>(TRACER).close();
   await app.get<ControlStore>(STORE)[Symbol.asyncDispose]();
 }

@@ -1,16 +1,20 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
-import { ManualClock } from '@tercet/base';
+import { type Clock, ManualClock } from '@tercet/base';
 import { PostgresDatabase, SqlControlStore, SqliteDatabase } from '@tercet/control-store';
 import { type ControlStore, type Job, MemoryControlStore, newJob, validated } from '@tercet/jobs';
+import { MemoryKeyStore, unlimited } from '@tercet/tenancy';
 import { needs, PrivatePostgres } from '@tercet/testing';
 import fc from 'fast-check';
 import { fileOf, lineOf, piecesOf, wholeOf } from './control-store-data.js';
 import { storeCommands } from './control-store-model.js';
+import { keyStoreContract, sharedKeyStoreContract } from './key-store-contract.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tercet-store-'));
+const systemClock: Clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
 const limits = { underWayMax: 1000 };
 let ids = 0;
 
@@ -18,19 +22,38 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('in memory', () => {
   controlStoreContract(async () => new MemoryControlStore(new ManualClock(1)));
+  keyStoreContract(async () => ({ keys: new MemoryKeyStore(), [Symbol.asyncDispose]: async () => undefined }));
 });
 
 describe('node:sqlite', () => {
   const path = () => join(folder, `${ids++}.db`);
   const open = (file: string) => SqlControlStore.open(SqliteDatabase.open({ path: file, clock: new ManualClock(1) }));
-  controlStoreContract(() => open(path()));
-  sharedStoreContract(() => {
+  const openNew = async () => {
     const file = path();
     return () => open(file);
-  });
-  refusesNewer(() => {
+  };
+  controlStoreContract(() => open(path()));
+  sharedStoreContract(openNew);
+  keyStoreContract(() => open(path()));
+  sharedKeyStoreContract(openNew);
+  const newDatabase = (clock: Clock = new ManualClock(1)) => {
     const file = path();
-    return () => SqliteDatabase.open({ path: file, clock: new ManualClock(1) });
+    return () => SqliteDatabase.open({ path: file, clock });
+  };
+  presenceContract(async () => {
+    const connect = newDatabase(systemClock);
+    return () => SqlControlStore.open(connect());
+  });
+  refusesNewer(newDatabase);
+  bringsOlder(newDatabase);
+
+  test('only its user may read the file', async () => {
+    const file = path();
+    await using store = await open(file);
+    await store.keys.putTenant({ name: 'acme', ...unlimited });
+    for (const each of readdirSync(folder).filter((name) => join(folder, name).startsWith(file))) {
+      expect(statSync(join(folder, each)).mode & 0o777).toBe(0o600);
+    }
   });
 
   test('a file that is no database is told as such', async () => {
@@ -60,7 +83,11 @@ if (postgres !== undefined) {
     };
     controlStoreContract(async () => (await openNew())());
     sharedStoreContract(openNew);
+    keyStoreContract(async () => (await openNew())());
+    sharedKeyStoreContract(openNew);
+    presenceContract(openNew);
     refusesNewer(newDatabase);
+    bringsOlder(newDatabase);
 
     test('a server that is not there is told as such, and one that comes back serves again', async () => {
       await using store = await (await openNew())();
@@ -87,7 +114,43 @@ function refusesNewer(newDatabase: () => Connect | Promise<Connect>): void {
       details: { found: 999 },
     });
     const versions = await newer.rows('SELECT version FROM schema_version ORDER BY version');
-    expect(versions.map(({ version }) => version)).toEqual([1, 999]);
+    expect(versions.map(({ version }) => version)).toEqual([2, 999]);
+  });
+}
+
+function bringsOlder(newDatabase: () => Connect | Promise<Connect>): void {
+  test('a database of the version before keys keeps what it has and takes keys', async () => {
+    const connect = await newDatabase();
+    {
+      await using store = await SqlControlStore.open(connect());
+      await store.files.publish(fileOf('file-a'));
+    }
+    {
+      await using old = connect();
+      for (const table of ['api_keys', 'tenants', 'key_changes', 'gateways']) await old.rows(`DROP TABLE ${table}`);
+      await old.rows('UPDATE schema_version SET version = 1');
+    }
+    await using store = await SqlControlStore.open(connect());
+    expect(await store.files.get('file-a')).toEqual(fileOf('file-a'));
+    await store.keys.putTenant({ name: 'acme', ...unlimited });
+    expect(await store.keys.tenants()).toEqual([{ name: 'acme', ...unlimited }]);
+  });
+}
+
+function presenceContract(openNew: () => Promise<() => Promise<SqlControlStore>>): void {
+  test('gateways that share a store are counted, until they leave or are not heard of', async () => {
+    const open = await openNew();
+    await using one = await open();
+    await using other = await open();
+    const minute = 60_000;
+    expect(await one.presence.beat('a', minute)).toBe(1);
+    expect(await other.presence.beat('b', minute)).toBe(2);
+    expect(await one.presence.beat('a', minute)).toBe(2);
+    await one.presence.leave('a');
+    expect(await other.presence.beat('b', minute)).toBe(1);
+    await one.presence.beat('a', minute);
+    await sleep(50);
+    expect(await other.presence.beat('b', 10)).toBe(1);
   });
 }
 

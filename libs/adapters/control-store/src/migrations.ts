@@ -28,6 +28,17 @@ const migrations: readonly ((dialect: Dialect) => readonly string[])[] = [
     'CREATE INDEX job_lines_open ON job_lines (job_id, line) WHERE outcome IS NULL',
     "CREATE INDEX job_lines_leased ON job_lines (runner_id) WHERE outcome IS NULL AND runner_id <> ''",
   ],
+  ({ id }) => [
+    `CREATE TABLE tenants (
+      name ${id} PRIMARY KEY, requests_per_minute DOUBLE PRECISION, tokens_per_minute DOUBLE PRECISION,
+      concurrency INTEGER, priority TEXT NOT NULL, weight DOUBLE PRECISION NOT NULL)`,
+    `CREATE TABLE api_keys (
+      id ${id} PRIMARY KEY, tenant ${id} NOT NULL REFERENCES tenants (name), name TEXT NOT NULL, scopes TEXT NOT NULL,
+      hash TEXT NOT NULL, created_ms BIGINT NOT NULL, expires_ms BIGINT, revoked_ms BIGINT)`,
+    'CREATE TABLE key_changes (changes BIGINT NOT NULL)',
+    'INSERT INTO key_changes (changes) VALUES (0)',
+    `CREATE TABLE gateways (id ${id} PRIMARY KEY, seen_ms BIGINT NOT NULL)`,
+  ],
 ];
 
 /** The version of the schema that this code reads and writes. */

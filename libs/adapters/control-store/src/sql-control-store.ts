@@ -1,13 +1,17 @@
 import type { ControlStore } from '@tercet/jobs';
 import { FileTable } from './file-table.js';
 import { JobTable } from './job-table.js';
+import { KeyTable } from './key-table.js';
 import { migrate } from './migrations.js';
+import { PresenceTable } from './presence-table.js';
 import type { Database } from './sql.js';
 
 /** The stores of control state over one database. */
 export class SqlControlStore implements ControlStore {
   readonly files: FileTable;
   readonly jobs: JobTable;
+  readonly keys: KeyTable;
+  readonly presence: PresenceTable;
   readonly #database: Database;
 
   /** Takes the database over: it is closed with the store. @throws store_unavailable, store_incompatible */
@@ -25,6 +29,8 @@ export class SqlControlStore implements ControlStore {
     this.#database = database;
     this.files = new FileTable(database);
     this.jobs = new JobTable(database);
+    this.keys = new KeyTable(database);
+    this.presence = new PresenceTable(database);
   }
 
   nowMs(): Promise<number> {

@@ -1,4 +1,5 @@
 // Runs one SQLite database on a thread of its own: its calls wait for the disk, which the event loop must not.
+import { chmodSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { SqlRow, SqlValue } from './sql.js';
@@ -27,6 +28,8 @@ function opened(): DatabaseSync | Error {
   try {
     const { path } = workerData as { path: string };
     const handle = new DatabaseSync(path, { timeout: busyTimeoutMs });
+    // What users wrote and hashes of keys are in it.
+    chmodSync(path, 0o600);
     // A reader does not wait for a writer; a committed transaction is on the disk.
     handle.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON');
     return handle;

@@ -53,6 +53,7 @@ interface Account {
 }
 
 const retryAfterMs = 1000;
+const shareLeftToRequests = 0.5;
 
 /**
  * Who runs, who waits and who is refused. A request is charged ahead to the rates of its tenant. While there is room it
@@ -118,6 +119,22 @@ export class AdmissionControl {
     return this.#startNext(nowMs);
   }
 
+  /**
+   * Work that takes no place: it is charged ahead to the tokens of its tenant alone, and leaves half of a minute's
+   * amount to requests.
+   * @returns 0 when it was charged; else in how many milliseconds it may be
+   */
+  chargeAside(ask: Pick<Ask, 'tenant' | 'limits' | 'tokens'>, nowMs: number): number {
+    const account = this.#account(ask, nowMs);
+    if (account === undefined) return retryAfterMs;
+    return account.tokens?.take(ask.tokens, nowMs, shareLeftToRequests) ?? 0;
+  }
+
+  /** Corrects what was charged aside by what was used. */
+  settleAside(tenant: string, { charged, used }: { charged: number; used: number }, nowMs: number): void {
+    this.#accounts.get(tenant)?.tokens?.give(charged - used, nowMs);
+  }
+
   /** A waiting request gives up: it is charged nothing. @returns what kept it waiting */
   withdraw(ticket: Ticket, nowMs: number): Refusal {
     assert(this.#waiting.delete(ticket), 'only what waits can be withdrawn', ticket.tenant);
@@ -159,7 +176,7 @@ export class AdmissionControl {
   }
 
   /** The account of a tenant with the limits that it has now; `undefined` when no more tenants can be remembered. */
-  #account({ tenant, limits }: Ask, nowMs: number): Account | undefined {
+  #account({ tenant, limits }: Pick<Ask, 'tenant' | 'limits'>, nowMs: number): Account | undefined {
     const known = this.#accounts.get(tenant);
     if (known === undefined && this.#accounts.size >= this.#limits.tenantsMax) this.#forgetIdle(nowMs);
     if (known === undefined && this.#accounts.size >= this.#limits.tenantsMax) return undefined;

@@ -8,6 +8,7 @@ export {
 } from './admission-control.js';
 export { formatApiKey, idBytes, isApiKey, keyIdOf, secretBytes } from './api-key.js';
 export type { ApiKeyRecord, KeyStore } from './key-store.js';
+export { MemoryKeyStore } from './memory-key-store.js';
 export {
   anonymous,
   lowerPriority,

@@ -15,7 +15,7 @@ export interface ApiKeyRecord {
 }
 
 /** Port: API keys and the limits of tenants, shared by every process that asks for them. */
-export interface KeyStore extends AsyncDisposable {
+export interface KeyStore {
   /**
    * Another text after every change, whoever made it. Cheap: it is asked for several times a second.
    * @throws store_unavailable, as all methods

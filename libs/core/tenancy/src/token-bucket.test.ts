@@ -20,6 +20,15 @@ describe('TokenBucket', () => {
     expect(bucket.take(1, 6000)).toBe(30_600);
   });
 
+  test('what must leave something to others waits until more than that is there', () => {
+    const bucket = new TokenBucket(100, 0);
+    expect(bucket.take(30, 0, 0.5)).toBe(0);
+    expect(bucket.take(30, 0, 0.5)).toBe(6000);
+    expect(bucket.take(30, 0)).toBe(0);
+    expect(bucket.take(90, 0, 0.5)).toBe(36_000);
+    expect(bucket.take(90, 36_000, 0.5)).toBe(0);
+  });
+
   test.each([
     { name: 'what was charged too much comes back', charged: 80, used: 20, level: 80 },
     { name: 'what was charged too little is taken', charged: 20, used: 80, level: 20 },

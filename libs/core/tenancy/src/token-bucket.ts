@@ -19,11 +19,14 @@ export class TokenBucket {
     this.#atMs = nowMs;
   }
 
-  /** @returns 0 when the amount was taken; else in how many milliseconds it can be, if nobody takes any meanwhile */
-  take(amount: number, nowMs: number): number {
+  /**
+   * @param leave share of a full bucket that must be left to others
+   * @returns 0 when the amount was taken; else in how many milliseconds it can be, if nobody takes any meanwhile
+   */
+  take(amount: number, nowMs: number, leave = 0): number {
     this.#fill(nowMs);
     // More than a full bucket can never be there: it waits for a full one, and leaves a debt.
-    const needed = Math.min(amount, this.#perMinute);
+    const needed = Math.min(amount + leave * this.#perMinute, this.#perMinute);
     if (this.#level >= needed) {
       this.#level -= amount;
       return 0;

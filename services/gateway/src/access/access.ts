@@ -11,8 +11,8 @@ export interface Caller {
 }
 
 export interface AccessOptions {
-  /** Absent: there are no keys, and everybody may do everything. */
-  readonly keys: Pick<KeyRing, 'keyOf'> | undefined;
+  readonly keys: Pick<KeyRing, 'keyOf'>;
+  /** Where it is not, whoever shows no key may do everything. */
   readonly required: boolean;
   /** Hears of every request whose key did not let it in. */
   readonly onRefused?: (reason: KeyRefusal) => void;
@@ -47,7 +47,7 @@ export class Access {
     const { keys, required } = this.#options;
     const token = /^Bearer +(\S+) *$/i.exec(authorization ?? '')?.[1];
     const claimsKey = token?.startsWith('tck_') === true;
-    if (keys === undefined || (!required && !claimsKey)) return nobodyInParticular;
+    if (!required && !claimsKey) return nobodyInParticular;
     if (token === undefined) throw new TercetError('unauthenticated', { reason: 'no key' satisfies KeyRefusal });
     const { id, tenant, scopes: allowed } = keys.keyOf(token);
     if (!allowed.includes(scope)) throw new TercetError('forbidden', { keyId: id, needs: scope });

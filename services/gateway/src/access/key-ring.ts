@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@tercet/base';
 import { type KeyRefusal, TercetError, toTercetError } from '@tercet/contracts';
-import { hasHash } from '@tercet/key-store';
+import { hasHash } from '@tercet/control-store';
 import type { Log } from '@tercet/telemetry';
 import { type ApiKeyRecord, isApiKey, type KeyStore, keyIdOf, type Tenant, type TenantLimits } from '@tercet/tenancy';
 
@@ -83,7 +83,6 @@ export class KeyRing implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#polling;
-    await this.#options.store[Symbol.asyncDispose]();
   }
 
   async #keepFresh(): Promise<void> {

@@ -7,9 +7,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
+import { newApiKey, openControlStore, type SqlControlStore } from '@tercet/control-store';
 import { GrpcServer } from '@tercet/grpc';
 import { MemoryControlStore } from '@tercet/jobs';
-import { newApiKey, SqliteKeyStore } from '@tercet/key-store';
 import { systemClock } from '@tercet/telemetry';
 import type { Scope } from '@tercet/tenancy';
 import type { Generate } from '../http/chat.js';
@@ -34,7 +34,7 @@ const log = {
 };
 
 let folder: string;
-let store: SqliteKeyStore;
+let control: SqlControlStore;
 let keys: KeyRing;
 let system: MemorySystem;
 let pods: PodTable;
@@ -45,10 +45,9 @@ const metrics = new GatewayMetrics({ slo: { ttftMs: 1000, tpotMs: 100, attainmen
 
 beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'tercet-access-'));
-  const path = join(folder, 'keys.sqlite');
-  store = SqliteKeyStore.open(path);
+  control = await openControlStore({ kind: 'sqlite', path: join(folder, 'control.db') }, systemClock);
   const fresh = { pollMs: 50, staleMsMax: 30_000 };
-  keys = await KeyRing.open({ store: SqliteKeyStore.open(path), clock: systemClock, log, ...fresh });
+  keys = await KeyRing.open({ store: control.keys, clock: systemClock, log, ...fresh });
   system = new MemorySystem();
   pods = new PodTable({ discovery: discoveryOf([]), pollMs: 1000, clock: systemClock, log });
   const access = new Access({ keys, required: true });
@@ -77,13 +76,13 @@ afterAll(async () => {
   pools[Symbol.dispose]();
   await system[Symbol.asyncDispose]();
   await keys[Symbol.asyncDispose]();
-  await store[Symbol.asyncDispose]();
+  await control[Symbol.asyncDispose]();
   rmSync(folder, { recursive: true, force: true });
 });
 
 async function keyOf(tenant: string, ...scopes: Scope[]): Promise<{ key: string; id: string }> {
   const { key, record } = newApiKey({ tenant, name: '', scopes, createdUnixMs: Date.now() });
-  await store.addKey(record);
+  await control.keys.addKey(record);
   await keys.refresh();
   return { key, id: record.id };
 }
@@ -187,7 +186,7 @@ describe('with a key', () => {
   test('a revoked key opens nothing within a second, with no restart', async () => {
     const { key, id } = await keyOf('acme', 'inference');
     expect((await ask('/v1/models', { key })).status).toBe(200);
-    await store.revokeKey(id, Date.now());
+    await control.keys.revokeKey(id, Date.now());
     const revokedMs = performance.now();
     while ((await ask('/v1/models', { key })).status === 200) {
       expect(performance.now() - revokedMs).toBeLessThan(1000);

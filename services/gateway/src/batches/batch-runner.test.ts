@@ -66,7 +66,7 @@ function textOf({ prompt }: GenerationRequest): string {
   return part?.kind === 'text' ? part.text : '';
 }
 
-async function submit(id: string, texts: readonly string[], body: object = {}): Promise<void> {
+async function submit(id: string, texts: readonly string[], body: object = {}, tenant = ''): Promise<void> {
   const lines = texts.map((content, index) => ({
     custom_id: `${id} ${index}`,
     method: 'POST',
@@ -75,7 +75,7 @@ async function submit(id: string, texts: readonly string[], body: object = {}): 
   }));
   const content = new TextEncoder().encode(lines.map((line) => JSON.stringify(line)).join('\n'));
   const inputFileId = `file-${id}`;
-  const file = { id: inputFileId, tenant: '', purpose: 'batch', filename: 'in.jsonl', bytes: content.length } as const;
+  const file = { id: inputFileId, tenant, purpose: 'batch', filename: 'in.jsonl', bytes: content.length } as const;
   await store.files.upload(
     inputFileId,
     (async function* () {
@@ -84,7 +84,7 @@ async function submit(id: string, texts: readonly string[], body: object = {}): 
   );
   await store.files.publish({ ...file, createdMs: 1, expiresMs: null, source: { kind: 'uploaded' } });
   const nowMs = clock.unixMs();
-  const job = newJob({ id, tenant: '', endpoint, inputFileId, metadata: null, nowMs, windowMs: 60_000 });
+  const job = newJob({ id, tenant, endpoint, inputFileId, metadata: null, nowMs, windowMs: 60_000 });
   await store.jobs.create(job, { underWayMax: 10 });
 }
 
@@ -168,6 +168,28 @@ describe('BatchRunner', () => {
       'tercet_batch_lines_total{outcome="completed"} 1',
       'tercet_batch_lines_total{outcome="returned"} 9',
     ]);
+  });
+
+  test('lines of a tenant that is over its rate wait, and those of others go on', async () => {
+    const heard: string[] = [];
+    startRunner((text) => {
+      if (text === 'poor' && clock.unixMs() < 60_000) {
+        heard.push(text);
+        throw new TercetError('rate_limited', { retryAfterMs: 59_000 });
+      }
+    });
+    await submit('batch_a', Array<string>(50).fill('poor'), {}, 'poor');
+    await until(() => heard.length > 0);
+    await submit('batch_b', ['one', 'two'], {}, 'rich');
+    expect(await untilOver('batch_b')).toMatchObject({ counts: { completed: 2 } });
+    expect(await store.jobs.get('batch_a')).toMatchObject({
+      state: 'in_progress',
+      counts: { completed: 0, failed: 0 },
+    });
+    // Those that were begun together; after them none was tried.
+    expect(heard.length).toBeLessThanOrEqual(4);
+    clock.advance(59_000);
+    expect(await untilOver('batch_a')).toMatchObject({ counts: { completed: 50 } });
   });
 
   test('what fails again and again is the result at last', async () => {

@@ -62,6 +62,8 @@ export class BatchRunner implements AsyncDisposable {
   readonly #loops: Promise<unknown>;
   #wake = Promise.withResolvers<void>();
   #nextJob = 0;
+  /** When tenants that were over their token rate may go on, by the store's clock. */
+  readonly #tenantFreeMs = new Map<string, number>();
 
   constructor(options: BatchRunnerOptions) {
     this.#options = options;
@@ -132,11 +134,13 @@ export class BatchRunner implements AsyncDisposable {
   async #claim(jobs: readonly Job[]): Promise<void> {
     const { store, background } = this.#options;
     const lease = await this.#lease();
-    for (let i = 0; i < jobs.length; i++) {
+    for (const [tenant, freeMs] of this.#tenantFreeMs) if (freeMs <= lease.nowMs) this.#tenantFreeMs.delete(tenant);
+    const ready = jobs.filter(({ tenant }) => !this.#tenantFreeMs.has(tenant));
+    for (let i = 0; i < ready.length; i++) {
       const free = Math.min(background.room, this.#pace.linesMax - this.#running.size);
       if (free <= 0 || this.#stop.signal.aborted) break;
-      const job = jobs[this.#nextJob++ % jobs.length] as Job;
-      const share = Math.ceil(free / (jobs.length - i));
+      const job = ready[this.#nextJob++ % ready.length] as Job;
+      const share = Math.ceil(free / (ready.length - i));
       for (const line of await store.jobs.claimLines(job.id, lease, share)) this.#begin(job, line);
     }
   }
@@ -162,33 +166,42 @@ export class BatchRunner implements AsyncDisposable {
       this.#pace.succeeded();
       return answeredResult(claimed, answer);
     } catch (error) {
-      return this.#failed(claimed, signal.aborted ? signal.reason : error);
+      return this.#failed(job, claimed, signal.aborted ? signal.reason : error);
     }
   }
 
   /** By the class of the error: what the client did wrong is its result; what may pass is tried again. */
-  async #failed(claimed: ClaimedLine, error: unknown): Promise<LineResult | undefined> {
+  async #failed({ tenant }: Job, claimed: ClaimedLine, error: unknown): Promise<LineResult | undefined> {
     const failure = toTercetError(error);
     // Only the loss of the lease cancels: the line is another's.
     if (failure.code === 'cancelled') return undefined;
     const isLast = failure.retry === 'replan' && claimed.attempt >= this.#options.limits.attemptsMax;
     if (failure.retry === 'never' || isLast) return answeredResult(claimed, failedAnswer(failure));
-    if (failure.code !== 'shutting_down') this.#pace.refused();
-    const waitMs =
-      failure.code === 'shutting_down' ? 0 : Math.min(backOffMs.first * 2 ** claimed.attempt, backOffMs.max);
-    await this.#release(claimed, { waitMs, counts: failure.retry === 'replan' });
+    const isOfTenant = failure.code === 'rate_limited';
+    if (failure.code !== 'shutting_down' && !isOfTenant) this.#pace.refused();
+    const freeMs = await this.#release(claimed, {
+      waitMs: waitMsOf(failure, claimed),
+      counts: failure.retry === 'replan',
+    });
+    if (isOfTenant && freeMs !== undefined) this.#tenantFreeMs.set(tenant, freeMs);
     return undefined;
   }
 
-  async #release(claimed: ClaimedLine, { waitMs, counts }: { waitMs: number; counts: boolean }): Promise<void> {
+  /** @returns from when on it may be claimed; undefined when the store does not say */
+  async #release(
+    claimed: ClaimedLine,
+    { waitMs, counts }: { waitMs: number; counts: boolean },
+  ): Promise<number | undefined> {
     const { store, log, metrics } = this.#options;
     metrics.ended('returned');
     try {
       const freeMs = (await store.nowMs()) + waitMs;
       await store.jobs.releaseLine(claimed, { runnerId: this.#runnerId, freeMs, counts });
+      return freeMs;
     } catch (error) {
       // Its lease ends by itself.
       log.info('batches.release_failed', { line: keyOf(claimed), failure: toTercetError(error) });
+      return undefined;
     }
   }
 
@@ -241,4 +254,11 @@ export class BatchRunner implements AsyncDisposable {
     const nowMs = await this.#options.store.nowMs();
     return { runnerId: this.#runnerId, nowMs, untilMs: nowMs + this.#options.limits.leaseMs };
   }
+}
+
+/** How long a line waits before it is tried again. */
+function waitMsOf({ code, details }: TercetError, { attempt }: ClaimedLine): number {
+  if (code === 'shutting_down') return 0;
+  if (code === 'rate_limited') return Number(details.retryAfterMs);
+  return Math.min(backOffMs.first * 2 ** attempt, backOffMs.max);
 }

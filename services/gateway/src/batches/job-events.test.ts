@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { ManualClock } from '@tercet/base';
 import { TercetError } from '@tercet/contracts';
@@ -21,9 +22,10 @@ class KeptLog implements EventLog {
     this.kept.push({ topic, event });
   }
 
-  async subscribe(subscription: Subscription): Promise<void> {
+  async subscribe(subscription: Subscription, signal: AbortSignal): Promise<void> {
     if (this.refuses) throw new TercetError('event_log_unavailable');
     this.subscriptions.push(subscription);
+    await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {}
@@ -34,7 +36,7 @@ function open() {
   const clock = new ManualClock(0);
   const said: string[] = [];
   const note = (event: string) => void said.push(event);
-  const job = new JobEvents({ events, clock, log: { info: note, error: note } });
+  const job = new JobEvents({ events, clock, log: { info: note, error: note }, listenAgainMs: 1 });
   return { events, clock, said, job };
 }
 
@@ -79,11 +81,27 @@ describe('JobEvents', () => {
   test('whoever listens hears of jobs of others', async () => {
     const { events, job } = open();
     let heard = 0;
-    await job.listen(() => heard++, AbortSignal.timeout(1000));
+    const stop = new AbortController();
+    const listening = job.listen(() => heard++, stop.signal);
     const [subscription] = events.subscriptions;
     expect(subscription).toMatchObject({ topics: ['jobs'], from: 'latest' });
-    await subscription?.onEvent({} as never, AbortSignal.timeout(1000));
+    await subscription?.onEvent({} as never, stop.signal);
     expect(heard).toBe(1);
+    stop.abort();
+    await listening;
+  });
+
+  test('whoever began to listen while the log was away hears it once it is back', async () => {
+    const { events, job, said } = open();
+    events.refuses = true;
+    const stop = new AbortController();
+    const listening = job.listen(() => undefined, stop.signal);
+    while (said.length === 0) await setImmediate();
+    events.refuses = false;
+    while (events.subscriptions.length === 0) await setImmediate();
+    stop.abort();
+    await listening;
+    expect(said).toEqual(['batches.deaf']);
   });
 
   test('a log that refuses is noted and hinders nobody', async () => {
@@ -91,7 +109,7 @@ describe('JobEvents', () => {
     events.refuses = true;
     job.announce(fresh);
     job.progress(running);
-    await job.listen(() => undefined, AbortSignal.timeout(1000));
-    expect(said).toEqual(['batches.untold', 'batches.untold', 'batches.deaf']);
+    await setImmediate();
+    expect(said).toEqual(['batches.untold', 'batches.untold']);
   });
 });

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@tercet/base';
 import { toTercetError } from '@tercet/contracts';
 import type { EventBody, EventLog, TopicName } from '@tercet/event-log';
@@ -8,11 +9,14 @@ export interface JobEventsOptions {
   readonly events: EventLog;
   readonly clock: Clock;
   readonly log: Log;
+  /** Between two tries to listen to a log that does not answer. */
+  readonly listenAgainMs?: number;
 }
 
 /** The gateways share what is announced: one of them hears of it, the others see it when they look. */
 const group = 'tercet-gateway-batches';
 const progressEveryMs = 1000;
+const defaultListenAgainMs = 5000;
 /** Jobs whose last report is remembered. One that is forgotten is told once more than it need be. */
 const rememberedMax = 2000;
 
@@ -46,14 +50,18 @@ export class JobEvents {
     this.#publish('results', id, { $case: 'jobProgress', value });
   }
 
-  /** Calls back for each job that is announced, until the signal. A log that does not answer is no hindrance. */
+  /** Calls back for each job that is announced, until the signal. A log that does not answer is asked again. */
   async listen(onJob: () => void, signal: AbortSignal): Promise<void> {
-    const { events, log } = this.#options;
+    const { events, log, listenAgainMs = defaultListenAgainMs } = this.#options;
     const onEvent = async () => onJob();
-    try {
-      await events.subscribe({ topics: ['jobs'], group, from: 'latest', onEvent }, signal);
-    } catch (error) {
-      if (!signal.aborted) log.info('batches.deaf', { failure: toTercetError(error) });
+    for (let isDeaf = false; !signal.aborted; ) {
+      try {
+        await events.subscribe({ topics: ['jobs'], group, from: 'latest', onEvent }, signal);
+      } catch (error) {
+        if (!isDeaf) log.info('batches.deaf', { failure: toTercetError(error) });
+        isDeaf = true;
+        await sleep(listenAgainMs, undefined, { signal }).catch(() => undefined);
+      }
     }
   }
 

@@ -91,6 +91,21 @@ export class Admission {
     return this.#place(arrival.ticket);
   }
 
+  /**
+   * Charges work that takes no place to the tokens of its tenant.
+   * @returns how it is told what the work took in truth
+   * @throws rate_limited while the tenant has too few
+   */
+  chargeAside({ tenant, tokens: charged }: PlaceNeed): (used: number) => void {
+    const { limitsOf, clock } = this.#options;
+    const limits = limitsOf(tenant);
+    const retryAfterMs = this.#control.chargeAside({ tenant, limits, tokens: charged }, clock.nowMs());
+    if (retryAfterMs > 0) {
+      throw new TercetError('rate_limited', { tokensPerMinute: limits.tokensPerMinute, retryAfterMs });
+    }
+    return (used) => this.#control.settleAside(tenant, { charged, used }, clock.nowMs());
+  }
+
   /** Requests of each tenant, and what is left of its rates. */
   tenants(): ReturnType<AdmissionControl['tenants']> {
     return this.#control.tenants(this.#options.clock.nowMs());

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import { ManualClock } from '@tercet/base';
+import { unlimited } from '@tercet/tenancy';
 import { openAdmission, placeIn } from '../testing/open-admission.js';
 import { BackgroundAdmission } from './background-admission.js';
 
@@ -38,6 +39,25 @@ describe('BackgroundAdmission', () => {
     place[Symbol.dispose]();
     place[Symbol.dispose]();
     expect(background.room).toBe(1);
+  });
+
+  test('what enters is charged to the tokens of its tenant, and leaves half of them to requests', async () => {
+    const clock = new ManualClock();
+    const requests = openAdmission(8, clock, { ...unlimited, tokensPerMinute: 100, requestsPerMinute: 1 });
+    const background = new BackgroundAdmission(requests, 8);
+    const line = { tenant: 'a', tokens: 30 };
+    const place = await placeIn(background, line);
+    await expect(placeIn(background, line)).rejects.toMatchObject({
+      code: 'rate_limited',
+      details: { tokensPerMinute: 100, retryAfterMs: 6000 },
+    });
+    await placeIn(background, { ...line, tenant: 'b' });
+    await placeIn(requests, { tenant: 'a', tokens: 50 });
+    place.settle(10);
+    place[Symbol.dispose]();
+    expect(requests.tenants()).toMatchObject([{ tenant: 'a', tokensLeft: 40 }, { tenant: 'b' }]);
+    clock.advance(24_000);
+    await placeIn(background, line);
   });
 
   test('nothing enters once requests are refused for good', async () => {

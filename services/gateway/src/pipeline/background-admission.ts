@@ -30,19 +30,24 @@ export class BackgroundAdmission {
     this.#makeRoom = makeRoom;
   }
 
-  /** What it takes is not charged to the rates of a tenant. @throws overloaded, shutting_down */
-  async enter(_need: PlaceNeed, signal: AbortSignal): Promise<Place> {
+  /** Tokens are charged to the tenant as those of requests are. @throws overloaded, rate_limited, shutting_down */
+  async enter(need: PlaceNeed, signal: AbortSignal): Promise<Place> {
     if (this.#requests.isClosed) throw new TercetError('shutting_down');
     signal.throwIfAborted();
     if (this.room === 0) throw new TercetError('overloaded', { backgroundMax: this.#runningMax });
+    const settle = this.#requests.chargeAside(need);
     this.#running++;
+    let used = 0;
     let left = false;
     return {
-      settle: () => undefined,
+      settle: (tokens) => {
+        used = tokens;
+      },
       [Symbol.dispose]: () => {
         if (left) return;
         left = true;
         this.#running--;
+        settle(used);
       },
     };
   }
