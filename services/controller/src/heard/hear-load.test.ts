@@ -22,7 +22,7 @@ describe('what is heard of the load', () => {
     ]);
   });
 
-  test('a request that failed counts, unless by its client, and is replayed when its prompt was known', () => {
+  test('a request that failed counts, unless by its client, and is replayed by our clock when its prompt was known', () => {
     const heard: Outcome[] = [];
     const outcomes = [
       { arrivalUnixMs: 5n, promptTokens: 9, cachedTokens: 4, outputTokens: 3, ttftMs: 20, tpotMs: 2, ended: 'ok' },
@@ -32,12 +32,12 @@ describe('what is heard of the load', () => {
       { arrivalUnixMs: 9n, ended: 'prompt_too_long' },
     ];
     const report = wire.OutcomesReport.fromPartial({ outcomes });
-    hearOutcomes(report, { heardOutcome: (outcome) => void heard.push(outcome) });
+    hearOutcomes(report, 100, { heardOutcome: (outcome) => void heard.push(outcome) });
     const more = { images: 0, patches: 0, promptTokens: 9 };
     expect(heard).toEqual([
-      { arrivalMs: 5, request: { ...more, cachedTokens: 4, outputTokens: 3 }, ttftMs: 20, tpotMs: 2 },
-      { arrivalMs: 6, request: { ...more, cachedTokens: 0, outputTokens: 1 }, ttftMs: undefined, tpotMs: undefined },
-      { arrivalMs: 7, request: undefined, ttftMs: undefined, tpotMs: undefined },
+      { arrivalMs: 105, request: { ...more, cachedTokens: 4, outputTokens: 3 }, ttftMs: 20, tpotMs: 2 },
+      { arrivalMs: 106, request: { ...more, cachedTokens: 0, outputTokens: 1 }, ttftMs: undefined, tpotMs: undefined },
+      { arrivalMs: 107, request: undefined, ttftMs: undefined, tpotMs: undefined },
     ]);
   });
 });

@@ -6,9 +6,16 @@ export function hearWork({ work }: wire.LoadReport, controller: Pick<Controller,
   for (const { step, ms } of work) if (step !== undefined) controller.heardWork(step.$case, featuresOf(step), ms);
 }
 
-/** The requests that a gateway reports: they ended since its last report. */
-export function hearOutcomes({ outcomes }: wire.OutcomesReport, controller: Pick<Controller, 'heardOutcome'>): void {
-  for (const outcome of outcomes) if (!isClients(outcome)) controller.heardOutcome(outcomeOf(outcome));
+/**
+ * The requests that a gateway reports: they ended since its last report.
+ * @param behindMs how far its clock is behind ours
+ */
+export function hearOutcomes(
+  { outcomes }: wire.OutcomesReport,
+  behindMs: number,
+  controller: Pick<Controller, 'heardOutcome'>,
+): void {
+  for (const outcome of outcomes) if (!isClients(outcome)) controller.heardOutcome(outcomeOf(outcome, behindMs));
 }
 
 /** It ended by its client: a request that is not valid, or one that nobody waits for. No split could have met it. */
@@ -32,10 +39,10 @@ function featuresOf(step: NonNullable<wire.WorkSample['step']>): number[] {
   }
 }
 
-function outcomeOf(said: wire.RequestOutcome): Outcome {
+function outcomeOf(said: wire.RequestOutcome, behindMs: number): Outcome {
   const { images, patches, promptTokens, cachedTokens, outputTokens, ttftMs, tpotMs } = said;
   // One that failed before its first token asked for that token all the same.
   const request = { images, patches, promptTokens, cachedTokens, outputTokens: Math.max(1, outputTokens) };
   const isKnown = promptTokens > 0 && cachedTokens < promptTokens;
-  return { arrivalMs: Number(said.arrivalUnixMs), request: isKnown ? request : undefined, ttftMs, tpotMs };
+  return { arrivalMs: Number(said.arrivalUnixMs) + behindMs, request: isKnown ? request : undefined, ttftMs, tpotMs };
 }

@@ -5,6 +5,7 @@ import type { Controller } from '@tercet/controller-core';
 import type { EventLog, StoredEvent } from '@tercet/event-log';
 import type { Log } from '@tercet/telemetry';
 import { hearOutcomes, hearWork } from './hear-load.js';
+import { ProducerClocks } from './producer-clocks.js';
 
 export interface LoadEventsOptions {
   readonly events: EventLog | undefined;
@@ -16,14 +17,13 @@ export interface LoadEventsOptions {
   readonly log: Log;
 }
 
-/** What was said while nobody listened is over: it says nothing about the load of now. */
-const staleMs = 30_000;
 /** Until a log that did not answer is asked again. */
 const againMs = 1000;
 
 /** Hears topic `load`: the steps of the pods and the requests that ended at the gateways, of its own pool. */
 export class LoadEvents implements AsyncDisposable {
   readonly #options: LoadEventsOptions;
+  readonly #clocks = new ProducerClocks();
   readonly #stop = new AbortController();
   readonly #listening: Promise<void>;
 
@@ -60,9 +60,10 @@ export class LoadEvents implements AsyncDisposable {
 
   #hear({ event }: StoredEvent): void {
     const { model, controller, isOurs, clock } = this.#options;
-    if (clock.unixMs() - Number(event.unixMs) > staleMs) return;
+    const behindMs = this.#clocks.behindMs(event.producerId, Number(event.unixMs), clock.unixMs());
+    if (behindMs === undefined) return;
     const { body } = event;
     if (body?.$case === 'load' && isOurs(body.value.podId)) hearWork(body.value, controller);
-    if (body?.$case === 'outcomes' && body.value.model === model) hearOutcomes(body.value, controller);
+    if (body?.$case === 'outcomes' && body.value.model === model) hearOutcomes(body.value, behindMs, controller);
   }
 }
