@@ -1,14 +1,16 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { hasHash, openControlStore } from '@tercet/control-store';
 import { isApiKey } from '@tercet/tenancy';
+import { needs, PrivatePostgres } from '@tercet/testing';
 import { runCli } from '../testing/run-cli.js';
 
 const root = join(import.meta.dirname, '../../..');
 const day = 86_400_000;
+const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
 
 let folder: string;
 beforeAll(() => {
@@ -27,7 +29,6 @@ const audited = () =>
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
 async function stored() {
-  const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
   await using control = await openControlStore({ kind: 'sqlite', path: join(folder, 'control.db') }, clock);
   return { keys: await control.keys.keys(), tenants: await control.keys.tenants() };
 }
@@ -87,6 +88,24 @@ describe('tercet keys', () => {
     expect(await stored()).toEqual({ keys: [], tenants: [] });
   });
 });
+
+const postgres = needs('postgres');
+if (postgres !== undefined) {
+  test('keys and tenants of a gateway on PostgreSQL are changed by its configuration', async () => {
+    await using server = await PrivatePostgres.start(postgres);
+    const config = join(folder, 'gateway.json');
+    const store = { kind: 'postgres', ...server.address, connectionsMax: 2 } as const;
+    writeFileSync(config, JSON.stringify({ gatewayId: 'one', models: [], store }));
+    const made = JSON.parse((await run('keys', 'create', '--config', config, '--tenant', 'acme', '--json')).out);
+    await run('tenants', 'set', 'acme', '--config', config, '--concurrency', '4');
+    await run('keys', 'revoke', made.id, '--config', config);
+    await using control = await openControlStore(store, clock);
+    expect(await control.keys.keys()).toMatchObject([{ id: made.id, revokedUnixMs: expect.any(Number) }]);
+    expect(await control.keys.tenants()).toMatchObject([{ name: 'acme', concurrency: 4 }]);
+    expect(await stored()).toEqual({ keys: [], tenants: [] });
+    expect(audited()).toHaveLength(3);
+  }, 60_000);
+}
 
 describe('tercet tenants', () => {
   test('what is not named stays, and none takes a limit away', async () => {

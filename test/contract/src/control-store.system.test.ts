@@ -128,6 +128,8 @@ function bringsOlder(newDatabase: () => Connect | Promise<Connect>): void {
     {
       await using old = connect();
       for (const table of ['api_keys', 'tenants', 'key_changes', 'gateways']) await old.rows(`DROP TABLE ${table}`);
+      await old.rows('DROP INDEX jobs_untold');
+      await old.rows('ALTER TABLE jobs DROP COLUMN told');
       await old.rows('UPDATE schema_version SET version = 1');
     }
     await using store = await SqlControlStore.open(connect());
@@ -227,6 +229,20 @@ function controlStoreContract(open: () => Promise<ControlStore>): void {
     await store.jobs.change('batch_a', (job) => validated(job, { lines: 0, errors }, 9));
     await store.jobs.create(jobOf('batch_b'), { underWayMax: 1 });
     expect((await store.jobs.underWay()).map(({ id }) => id)).toEqual(['batch_b']);
+  });
+
+  test('the end of a job is news until it was told, and once', async () => {
+    await using store = await open();
+    const errors = [{ code: 'empty_file', message: '' }] as const;
+    const end = (job: Job) => (job.state === 'failed' ? job : validated(job, { lines: 0, errors }, 9));
+    for (const id of ['batch_a', 'batch_b', 'batch_c']) await store.jobs.create(jobOf(id), limits);
+    await store.jobs.change('batch_a', end);
+    await store.jobs.change('batch_b', end);
+    const untold = async (limit = 9) => (await store.jobs.untold(limit)).map(({ id }) => id);
+    expect([await untold(), await untold(1)]).toEqual([['batch_a', 'batch_b'], ['batch_a']]);
+    await store.jobs.told(['batch_a']);
+    await store.jobs.change('batch_a', end);
+    expect(await untold()).toEqual(['batch_b']);
   });
 
   test('what a change throws comes out, and nothing changed', async () => {

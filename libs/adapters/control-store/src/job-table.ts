@@ -52,6 +52,17 @@ export class JobTable implements JobStore {
     return (await this.#database.rows(select)).map(jobOf);
   }
 
+  async untold(limit: number): Promise<Job[]> {
+    const select = 'SELECT record FROM jobs WHERE told = 0 ORDER BY created_ms, id LIMIT $1';
+    return (await this.#database.rows(select, [limit])).map(jobOf);
+  }
+
+  async told(ids: readonly string[]): Promise<void> {
+    await this.#database.transaction(async (sql) => {
+      for (const id of [...ids].sort()) await sql.rows('UPDATE jobs SET told = 1 WHERE id = $1', [id]);
+    });
+  }
+
   change(id: string, next: (job: Job) => Job): Promise<Job | undefined> {
     return this.#database.transaction(async (sql) => {
       const job = await this.#locked(sql, id);
@@ -188,7 +199,9 @@ function jobOf(row: SqlRow): Job {
 }
 
 async function replace(sql: Sql, job: Job): Promise<Job> {
-  const update = 'UPDATE jobs SET state = $2, under_way = $3, record = $4 WHERE id = $1';
+  // Whoever ends it owes the world that news, until it is told.
+  const update = `UPDATE jobs SET state = $2, under_way = $3, record = $4,
+    told = CASE WHEN under_way > $3 THEN 0 ELSE told END WHERE id = $1`;
   await sql.rows(update, [job.id, job.state, isFinal(job) ? 0 : 1, JSON.stringify(job)]);
   return job;
 }

@@ -37,6 +37,9 @@ const migrations: readonly ((dialect: Dialect) => readonly string[])[] = [
       hash TEXT NOT NULL, created_ms BIGINT NOT NULL, expires_ms BIGINT, revoked_ms BIGINT)`,
     'CREATE TABLE key_changes (changes BIGINT NOT NULL)',
     'INSERT INTO key_changes (changes) VALUES (0)',
+    // Of jobs that ended before, nobody waits for news.
+    'ALTER TABLE jobs ADD COLUMN told INTEGER NOT NULL DEFAULT 1',
+    'CREATE INDEX jobs_untold ON jobs (created_ms, id) WHERE told = 0',
     `CREATE TABLE gateways (id ${id} PRIMARY KEY, seen_ms BIGINT NOT NULL)`,
   ],
 ];

@@ -84,6 +84,10 @@ export interface JobStore {
   list(query: PageQuery): Promise<Page<Job>>;
   /** Jobs that are not over, oldest first. */
   underWay(): Promise<Job[]>;
+  /** Jobs that are over and whose end was not told yet, at most so many, oldest first. */
+  untold(limit: number): Promise<Job[]>;
+  /** The ends of these jobs were told. */
+  told(ids: readonly string[]): Promise<void>;
   /**
    * Replaces the job by what `next` makes of it, with nobody in between. What `next` throws comes out, and nothing
    * changed.

@@ -98,6 +98,7 @@ class MemoryFiles implements FileStore {
 
 class MemoryJobs implements JobStore {
   readonly #jobs = new Map<string, Job>();
+  readonly #told = new Set<string>();
   readonly #lines = new Map<string, MemoryLine[]>();
   readonly #validations = new Map<string, { readonly runnerId: string; readonly untilMs: number }>();
 
@@ -117,6 +118,15 @@ class MemoryJobs implements JobStore {
 
   async underWay(): Promise<Job[]> {
     return newestFirst([...this.#jobs.values()].filter((job) => !isFinal(job))).reverse();
+  }
+
+  async untold(limit: number): Promise<Job[]> {
+    const untold = [...this.#jobs.values()].filter((job) => isFinal(job) && !this.#told.has(job.id));
+    return newestFirst(untold).reverse().slice(0, limit);
+  }
+
+  async told(ids: readonly string[]): Promise<void> {
+    for (const id of ids) this.#told.add(id);
   }
 
   async change(id: string, next: (job: Job) => Job): Promise<Job | undefined> {

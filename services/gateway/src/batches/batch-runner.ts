@@ -44,6 +44,7 @@ export interface BatchRunnerOptions {
 }
 
 const sweepEveryMs = 60_000;
+const endsAtOnce = 100;
 /** An upload that takes longer was left behind by a process that died. */
 const uploadMsMax = 3600_000;
 const backOffMs = { first: 250, max: 30_000 };
@@ -73,6 +74,7 @@ export class BatchRunner implements AsyncDisposable {
     this.#loops = Promise.all([
       options.events?.listen(() => this.wake(), this.#stop.signal),
       this.#repeat('work', () => this.#work()),
+      this.#repeat('tell', () => this.#tellEnds()),
       this.#repeat('validate', () => this.#validate()),
       this.#repeat('renew', () => this.#renew(), leaseMs / 3),
       this.#repeat('sweep', () => this.#sweep(), sweepEveryMs),
@@ -128,6 +130,14 @@ export class BatchRunner implements AsyncDisposable {
     }
     metrics.saw(underWay, lease.nowMs);
     await this.#claim(underWay.filter((job) => job.state === 'in_progress' && !isEnding(job)));
+  }
+
+  /** The end of a job is told until the log has it, whoever ended it. */
+  async #tellEnds(): Promise<void> {
+    const { store, events } = this.#options;
+    if (events === undefined) return;
+    const told = await events.ended(await store.jobs.untold(endsAtOnce), this.#stop.signal);
+    if (told.length > 0) await store.jobs.told(told);
   }
 
   /** The room that is left goes over the jobs by turns, so that a small one does not wait for a large one. */

@@ -70,12 +70,17 @@ describe('JobEvents', () => {
     ]);
   });
 
-  test('the last state is told, however soon after the one before', () => {
+  test('the end of a job is told by itself, and whether the log has it', async () => {
     const { events, job } = open();
-    const done = withResults(running, { completed: 9, failed: 0 });
-    job.progress(settled(done, 12, none));
-    job.progress(settled(settled(done, 12, none), 12, none));
-    expect(events.kept).toHaveLength(2);
+    const done = settled(settled(withResults(running, { completed: 9, failed: 0 }), 12, none), 12, none);
+    const { signal } = new AbortController();
+    job.progress(done);
+    expect(events.kept).toEqual([]);
+    events.refuses = true;
+    expect(await job.ended([done], signal)).toEqual([]);
+    events.refuses = false;
+    expect(await job.ended([done], signal)).toEqual(['batch_a']);
+    expect(events.kept).toMatchObject([{ topic: 'results', event: { body: { value: { state: 'completed' } } } }]);
   });
 
   test('whoever listens hears of jobs of others', async () => {

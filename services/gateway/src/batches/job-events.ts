@@ -37,17 +37,31 @@ export class JobEvents {
     this.#publish('jobs', id, { $case: 'job', value: { jobId: id, tenant } });
   }
 
-  /** Told at each change of state, and about once a second in between. */
+  /** Told at each change of state, and about once a second in between; of its end tells {@link ended}. */
   progress(job: Job): void {
-    const { id, state, counts } = job;
+    const { id, state } = job;
     const ms = this.#options.clock.nowMs();
     const last = this.#told.get(id);
-    if (last?.state === state && ms - last.ms < progressEveryMs) return;
     if (isFinal(job)) this.#told.delete(id);
-    else this.#remember(id, { state, ms });
-    const { total: linesTotal, completed: linesCompleted, failed: linesFailed } = counts;
-    const value = { jobId: id, state, linesTotal, linesCompleted, linesFailed };
-    this.#publish('results', id, { $case: 'jobProgress', value });
+    if (isFinal(job) || (last?.state === state && ms - last.ms < progressEveryMs)) return;
+    this.#remember(id, { state, ms });
+    this.#publish('results', id, progressOf(job));
+  }
+
+  /**
+   * Tells of jobs that are over.
+   * @returns those of which the log has it, in so far as it says so before the signal aborts
+   */
+  async ended(jobs: readonly Job[], signal: AbortSignal): Promise<string[]> {
+    const { events } = this.#options;
+    const kept: string[] = [];
+    const aborted = new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+    const telling = jobs.map(async (job) => {
+      await events.publish('results', { key: job.id, body: progressOf(job) });
+      kept.push(job.id);
+    });
+    await Promise.race([Promise.allSettled(telling), aborted]);
+    return kept;
   }
 
   /** Calls back for each job that is announced, until the signal. A log that does not answer is asked again. */
@@ -78,4 +92,9 @@ export class JobEvents {
       log.info('batches.untold', { batch: key, topic, failure: toTercetError(error) });
     });
   }
+}
+
+function progressOf({ id, state, counts }: Job): EventBody {
+  const { total: linesTotal, completed: linesCompleted, failed: linesFailed } = counts;
+  return { $case: 'jobProgress', value: { jobId: id, state, linesTotal, linesCompleted, linesFailed } };
 }
