@@ -1,5 +1,6 @@
 // Question: does every line of every batch get exactly one result, whatever dies meanwhile? Batches run on a whole
-// system while its gateway and its stages are killed at random; in the end each line is looked for in the result files.
+// system while its gateway and its stages are killed at random, and its Kafka where it has one; in the end each line is
+// looked for in the result files.
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -12,6 +13,12 @@ import { Batches, type SubmittedBatch } from './batches.js';
 export interface JobsOptions extends Pick<BenchOptions, 'say'> {
   readonly kills: number;
   readonly seed: number;
+  /** Settings of the event log; absent: the system's own file. */
+  readonly events?: object;
+  /** What else happens meanwhile, told of each kill; what it returns is awaited before the batches are. */
+  onKill?(done: number): Promise<void> | undefined;
+  /** Looks at the system when every batch is over. */
+  afterwards?(system: WholeSystem, batches: readonly SubmittedBatch[]): Promise<void>;
 }
 
 export interface JobsResult {
@@ -44,14 +51,15 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
   return { metrics: { ...metrics }, peer: { seed: values.seed, node: process.version } };
 }
 
-export async function runJobs({ kills, seed, say }: JobsOptions): Promise<JobsResult> {
-  const prng = new Prng(seed);
+export async function runJobs(options: JobsOptions): Promise<JobsResult> {
+  const { kills, seed, say, events, afterwards } = options;
   const files = { model: join(home, 'tercet-tiny.gguf'), mmproj: join(home, 'mmproj-tercet-tiny.gguf') };
-  await using system = await WholeSystem.start({ name: 'tercet-tiny', ...files }, shape, processes);
+  const log = events === undefined ? {} : { events };
+  await using system = await WholeSystem.start({ name: 'tercet-tiny', ...files }, shape, { ...processes, ...log });
   const batches = new Batches(system);
   const submitted: SubmittedBatch[] = [];
   const stop = new AbortController();
-  const killing = killAtRandom(system, { kills, prng, say }).finally(() => stop.abort());
+  const killing = killAtRandom(system, new Prng(seed), options).finally(() => stop.abort());
   while (!stop.signal.aborted) {
     const open = await batches.countUnderWay(submitted);
     if (open < underWay) submitted.push(await batches.submit(submitted.length, linesPerBatch));
@@ -62,6 +70,7 @@ export async function runJobs({ kills, seed, say }: JobsOptions): Promise<JobsRe
   await batches.untilAllOver(submitted);
   const found = await Promise.all(submitted.map((batch) => batches.resultsOf(batch)));
   const sum = (of: (results: (typeof found)[number]) => number) => found.reduce((total, each) => total + of(each), 0);
+  await afterwards?.(system, submitted);
   return {
     kills,
     jobs: submitted.length,
@@ -75,9 +84,11 @@ export async function runJobs({ kills, seed, say }: JobsOptions): Promise<JobsRe
 /** Kills one process after another, each as likely as the others. */
 async function killAtRandom(
   system: WholeSystem,
-  { kills, prng, say }: { kills: number; prng: Prng; say: (line: string) => void },
+  prng: Prng,
+  { kills, say, onKill }: Pick<JobsOptions, 'kills' | 'say' | 'onKill'>,
 ): Promise<void> {
   const deaths = new Map<string, { readonly ms: number; readonly early: number }>();
+  const besides: (Promise<void> | undefined)[] = [];
   for (let done = 0; done < kills; ) {
     await sleep(killEveryMs.least + prng.nextFloat() * killEveryMs.more);
     const now = performance.now();
@@ -94,6 +105,8 @@ async function killAtRandom(
     deaths.set(name, { ms: now, early: isEarly ? (last?.early ?? 0) + 1 : 1 });
     process.kill(pid, 'SIGKILL');
     done++;
+    besides.push(onKill?.(done));
     if (done % 10 === 0) say(`${done} of ${kills} kills`);
   }
+  await Promise.all(besides);
 }

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -34,11 +34,21 @@ export class WholeSystem implements AsyncDisposable {
     this.#stages = parts.processes;
   }
 
-  /** @param processes how many of each stage; one by default */
-  static async start(model: ResolvedModel, shape: EngineShape, processes: StageCounts = {}): Promise<WholeSystem> {
+  /**
+   * @param processes how many of each stage; one by default
+   * @param events    settings of the event log; absent: the system's own file
+   */
+  static async start(
+    model: ResolvedModel,
+    shape: EngineShape,
+    { events, ...processes }: StageCounts & { readonly events?: object } = {},
+  ): Promise<WholeSystem> {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
+    const eventsPath = join(folder, 'events.json');
+    if (events !== undefined) writeFileSync(eventsPath, JSON.stringify(events));
     const options = {
       ...processes,
+      ...(events === undefined ? {} : { events: eventsPath }),
       model: model.mmproj === undefined ? model.model : `${model.model}+${model.mmproj}`,
       cores: shape.cores,
       context: shape.contextTokensMax,

@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { loadConfig } from '@tercet/config';
+import { EventsConfig } from '@tercet/event-logs';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import pc from 'picocolors';
 import { numberFrom, objectivesFrom } from '../commands/options.js';
@@ -26,6 +28,7 @@ export function upCommand(): Command {
     .option('--requests <n>', 'requests that run at a time; one more is refused with 429', count(1), 128)
     .option('--allow-private-addresses', 'let image URLs lead to private addresses', false)
     .option('--require-keys', 'answer only requests with an API key; see `tercet keys`', false)
+    .option('--events <file>', 'JSON with the settings of an event log, Kafka for example; see docs/events.md')
     .option('--trace-endpoint <url>', 'where traces go, OTLP over HTTP: http://127.0.0.1:4318/v1/traces')
     .option('--trace-ratio <share>', 'share of the requests that are traced', numberFrom(0, 1), 1)
     .addOption(policyOption())
@@ -47,9 +50,10 @@ function objectivesOption(): Option {
   return option.argParser(objectivesFrom).default({ ttftMs: 1000, tpotMs: 100 }, 'ttft=1000,tpot=100');
 }
 
-interface Options extends Omit<UpOptions, 'contextTokensMax'> {
+interface Options extends Omit<UpOptions, 'contextTokensMax' | 'events'> {
   readonly model: string[];
   readonly context: number;
+  readonly events?: string;
 }
 
 async function up(options: Options): Promise<number> {
@@ -60,7 +64,10 @@ async function up(options: Options): Promise<number> {
       say(`${model.name} has no chat template: it continues text, and its answers to a chat may ramble`);
     }
     const startedMs = performance.now();
-    const up = { ...options, contextTokensMax: options.context };
+    const { events: file, context: contextTokensMax, ...rest } = options;
+    const events =
+      file === undefined ? {} : { events: loadConfig(EventsConfig, { file, environment: {}, section: '' }) };
+    const up = { ...rest, contextTokensMax, ...events };
     await using supervisor = await Supervisor.start({ up, models, folder: stateFolder(), notify: say });
     const stop = AbortSignal.any([signalled('SIGINT'), signalled('SIGTERM'), signalled('SIGHUP')]);
     say(`starting ${supervisor.processes.map(({ name }) => name).join(', ')} …`);

@@ -1,6 +1,7 @@
+import { setImmediate } from 'node:timers/promises';
 import { describe, expect, test } from '@jest/globals';
 import { TercetError } from '@tercet/contracts';
-import { GatewayCount, partOf } from './gateway-count.js';
+import { GatewayCount, type Presence, partOf } from './gateway-count.js';
 
 const limits = { requestsPerMinute: 60, tokensPerMinute: 9000, concurrency: 5, priority: 'low', weight: 2 } as const;
 const log = { info: () => undefined, error: () => undefined };
@@ -19,28 +20,41 @@ describe('what one of several gateways gives a tenant', () => {
   });
 
   test('follows the gateways that are there, and stays as it is while the store is away', async () => {
-    const answers = [1, 3, new TercetError('store_unavailable'), 2];
-    const ids = new Set<string>();
-    const left: string[] = [];
-    const exhausted = Promise.withResolvers<void>();
-    const seen: (number | undefined)[] = [];
-    const presence = {
-      beat: async (id: string) => {
-        ids.add(id);
-        if (seen.length > 0 || ids.size === 0) seen.push(count?.partOf(limits).requestsPerMinute);
-        const answer = answers.shift() ?? 2;
-        if (answers.length === 0) exhausted.resolve();
-        if (answer instanceof TercetError) throw answer;
-        return answer;
-      },
-      leave: async (id: string) => void left.push(id),
+    const presence = new ScriptedPresence();
+    const count = await GatewayCount.open({ presence, log, beatMs: 1 });
+    const rateWith = async (answer: number | TercetError) => {
+      await presence.answered(answer);
+      return count.partOf(limits).requestsPerMinute;
     };
-    let count: GatewayCount | undefined;
-    seen.push(undefined);
-    count = await GatewayCount.open({ presence, log, beatMs: 1 });
-    await exhausted.promise;
+    expect(await rateWith(3)).toBe(20);
+    expect(await rateWith(new TercetError('store_unavailable'))).toBe(20);
+    expect(await rateWith(2)).toBe(30);
     await count[Symbol.asyncDispose]();
-    expect(seen.slice(2, 5)).toEqual([60, 20, 20]);
-    expect([...ids]).toEqual(left);
+    expect(presence.left).toEqual([...presence.ids]);
   });
 });
+
+/** Says that so many are there, or fails. */
+class ScriptedPresence implements Presence {
+  readonly ids = new Set<string>();
+  readonly left: string[] = [];
+  #answer: number | TercetError = 1;
+  #beats = 0;
+
+  async beat(id: string): Promise<number> {
+    this.ids.add(id);
+    this.#beats++;
+    if (this.#answer instanceof TercetError) throw this.#answer;
+    return this.#answer;
+  }
+
+  async leave(id: string): Promise<void> {
+    this.left.push(id);
+  }
+
+  /** Resolves when beats were answered so. */
+  async answered(answer: number | TercetError): Promise<void> {
+    this.#answer = answer;
+    for (const enough = this.#beats + 3; this.#beats < enough; ) await setImmediate();
+  }
+}

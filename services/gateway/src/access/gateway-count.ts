@@ -65,7 +65,7 @@ export class GatewayCount implements AsyncDisposable {
   async #keepBeating(): Promise<void> {
     const { log, beatMs = defaultBeatMs } = this.#options;
     const { signal } = this.#stop;
-    for (let known = 0; ; ) {
+    for (let known = 1; ; ) {
       await sleep(beatMs, undefined, { signal, ref: false }).catch(() => undefined);
       if (signal.aborted) return;
       try {
