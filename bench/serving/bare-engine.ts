@@ -7,6 +7,7 @@ import {
   type KvExport,
 } from '@tercet/engine';
 import { GgmlBackend } from '@tercet/ggml';
+import { loadKernels } from '@tercet/kernels';
 import type { ResolvedModel } from '@tercet/models';
 import { type Tokenizer, tokenizerOf } from '@tercet/text';
 import type { Generation, GenerationTask } from './generation.js';
@@ -51,7 +52,7 @@ export class BareEngine implements AsyncDisposable {
     const engine = EmbeddedEngine.open({
       backend,
       clock,
-      samplerOf: createSamplerFactory({ vocabSize, tokenBytes, endOfTextTokenIds }),
+      samplerOf: createSamplerFactory({ vocabSize, tokenBytes, endOfTextTokenIds }, loadKernels()),
       endOfTextTokenIds,
       limits: {
         kvBlocksMax: Math.ceil((slots * contextTokensMax) / 16),

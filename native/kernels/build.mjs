@@ -22,6 +22,7 @@ const units = [
     flags: ['-mavx512f', '-mavx512vl', '-mavx512dq', '-mpclmul', '-mvpclmulqdq', '-Wno-maybe-uninitialized'],
   },
   { file: 'crc32_arm.cpp', arch: 'arm64', macro: 'TERCET_WITH_ARMCRC', flags: ['-march=armv8-a+crc'] },
+  { file: 'largest.cpp', flags: [] },
   { file: 'dispatch.cpp', flags: [], knowsUnits: true },
 ];
 
