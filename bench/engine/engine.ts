@@ -29,7 +29,7 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
   const model = await resolveModel(values.model, new ModelStore({ catalog: loadCatalog(catalogFile), folder }));
   const peer = openLlamaBench({ modelPath: model.model, threads, say });
   if (typeof peer === 'string') say(`llama-bench does not run: ${peer}`);
-  const shape = { cores: threads, contextTokensMax: 1024, slots: 2, chunkTokens: promptTokens };
+  const shape = { cores: threads, contextTokensMax: 1024, slots: 2, chunkTokens: promptTokens, fixedThreads: true };
   await using engine = BareEngine.open(model, shape);
   const times = {
     prefill: [] as number[],

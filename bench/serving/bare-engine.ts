@@ -18,6 +18,8 @@ export interface EngineShape {
   readonly slots: number;
   /** Longest chunk of a prompt; that of a stage process by default. */
   readonly chunkTokens?: number;
+  /** All cores for every step, as a peer does that is told its threads. */
+  readonly fixedThreads?: boolean;
 }
 
 const greedy = { ...greedySampling, ignoreEos: true };
@@ -36,7 +38,8 @@ export class BareEngine implements AsyncDisposable {
   }
 
   /** The same limits as a stage process has by default. */
-  static open(model: ResolvedModel, { cores, contextTokensMax, slots, chunkTokens = 256 }: EngineShape): BareEngine {
+  static open(model: ResolvedModel, shape: EngineShape): BareEngine {
+    const { cores, contextTokensMax, slots, chunkTokens = 256, fixedThreads = false } = shape;
     const backend = GgmlBackend.open({
       modelName: model.name,
       modelPath: model.model,
@@ -66,6 +69,7 @@ export class BareEngine implements AsyncDisposable {
         reuseGrainTokens: 16,
       },
       threads: cores,
+      fixedThreads,
     });
     return new BareEngine(engine, tokenizer);
   }
