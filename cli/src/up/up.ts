@@ -7,7 +7,7 @@ import { numberFrom, objectivesFrom } from '../commands/options.js';
 import { stateFolder } from '../config.js';
 import { explain } from '../terminal/failure.js';
 import { openTerminal } from '../terminal/terminal.js';
-import { lacksTemplate, resolveModels } from './models.js';
+import { lacksTemplate, readAhead, resolveModels } from './models.js';
 import { Supervisor } from './supervisor.js';
 import { type UpOptions, usableCores } from './topology.js';
 
@@ -66,8 +66,9 @@ async function up(options: Options): Promise<number> {
     const startedMs = performance.now();
     const { events: file, context: contextTokensMax, ...rest } = options;
     const events =
-      file === undefined ? {} : { events: loadConfig(EventsConfig, { file, environment: {}, section: '' }) };
+      file === undefined ? {} : { events: loadConfig(EventsConfig, { file, environment: {}, section: 'EVENTS' }) };
     const up = { ...rest, contextTokensMax, ...events };
+    readAhead(models);
     await using supervisor = await Supervisor.start({ up, models, folder: stateFolder(), notify: say });
     const stop = AbortSignal.any([signalled('SIGINT'), signalled('SIGTERM'), signalled('SIGHUP')]);
     say(`starting ${supervisor.processes.map(({ name }) => name).join(', ')} …`);
