@@ -11,6 +11,7 @@ import { needs, PrivatePostgres } from '@tercet/testing';
 import fc from 'fast-check';
 import { fileOf, lineOf, piecesOf, wholeOf } from './control-store-data.js';
 import { storeCommands } from './control-store-model.js';
+import { bringsOlder, refusesNewer } from './control-store-versions.js';
 import { keyStoreContract, sharedKeyStoreContract } from './key-store-contract.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'tercet-store-'));
@@ -103,42 +104,6 @@ if (postgres !== undefined) {
   });
 }
 
-function refusesNewer(newDatabase: () => Connect | Promise<Connect>): void {
-  test('a database that a newer version wrote is refused and left as it is', async () => {
-    const connect = await newDatabase();
-    await (await SqlControlStore.open(connect()))[Symbol.asyncDispose]();
-    await using newer = connect();
-    await newer.rows('INSERT INTO schema_version (version) VALUES (999)');
-    await expect(SqlControlStore.open(connect())).rejects.toMatchObject({
-      code: 'store_incompatible',
-      details: { found: 999 },
-    });
-    const versions = await newer.rows('SELECT version FROM schema_version ORDER BY version');
-    expect(versions.map(({ version }) => version)).toEqual([2, 999]);
-  });
-}
-
-function bringsOlder(newDatabase: () => Connect | Promise<Connect>): void {
-  test('a database of the version before keys keeps what it has and takes keys', async () => {
-    const connect = await newDatabase();
-    {
-      await using store = await SqlControlStore.open(connect());
-      await store.files.publish(fileOf('file-a'));
-    }
-    {
-      await using old = connect();
-      for (const table of ['api_keys', 'tenants', 'key_changes', 'gateways']) await old.rows(`DROP TABLE ${table}`);
-      await old.rows('DROP INDEX jobs_untold');
-      await old.rows('ALTER TABLE jobs DROP COLUMN told');
-      await old.rows('UPDATE schema_version SET version = 1');
-    }
-    await using store = await SqlControlStore.open(connect());
-    expect(await store.files.get('file-a')).toEqual(fileOf('file-a'));
-    await store.keys.putTenant({ name: 'acme', ...unlimited });
-    expect(await store.keys.tenants()).toEqual([{ name: 'acme', ...unlimited }]);
-  });
-}
-
 function presenceContract(openNew: () => Promise<() => Promise<SqlControlStore>>): void {
   test('gateways that share a store are counted, until they leave or are not heard of', async () => {
     const open = await openNew();
@@ -155,8 +120,6 @@ function presenceContract(openNew: () => Promise<() => Promise<SqlControlStore>>
     expect(await other.presence.beat('b', 10)).toBe(1);
   });
 }
-
-type Connect = () => SqliteDatabase | PostgresDatabase;
 
 /** What every control store does, alone. */
 function controlStoreContract(open: () => Promise<ControlStore>): void {

@@ -68,7 +68,10 @@ export function keyStoreContract(open: () => Promise<OpenKeyStore>): void {
   });
 }
 
-/** What every key store does that several processes share. @param openNew makes a store, and opens it any number of times */
+/**
+ * What every key store does that several processes share.
+ * @param openNew makes a store, and opens it any number of times
+ */
 export function sharedKeyStoreContract(openNew: () => Promise<() => Promise<OpenKeyStore>>): void {
   test('what one process changes the others see, and each change has a version of its own', async () => {
     const open = await openNew();

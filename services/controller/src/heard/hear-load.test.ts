@@ -22,7 +22,7 @@ describe('what is heard of the load', () => {
     ]);
   });
 
-  test('a request that failed counts, unless by its client, and is replayed by our clock when its prompt was known', () => {
+  test('a request that failed counts, unless by its client, and is replayed by our clock', () => {
     const heard: Outcome[] = [];
     const outcomes = [
       { arrivalUnixMs: 5n, promptTokens: 9, cachedTokens: 4, outputTokens: 3, ttftMs: 20, tpotMs: 2, ended: 'ok' },

@@ -15,8 +15,8 @@ interface Known {
 }
 
 /**
- * Tells what is old from what was said by a clock that differs from ours. Whoever speaks once a second is heard with one
- * delay; what waited in the log comes with delays that shrink as it is caught up with.
+ * Tells what is old from what was said by a clock that differs from ours. Whoever speaks once a second is heard with
+ * one delay; what waited in the log comes with delays that shrink as it is caught up with.
  */
 export class ProducerClocks {
   /** The producer that was heard longest ago comes first. */

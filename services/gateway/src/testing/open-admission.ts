@@ -14,7 +14,10 @@ export function openAdmission(runningMax: number, clock: Clock, tenantLimits: Te
   });
 }
 
-/** A place for a request, of nobody in particular where no tenant is named. @throws overloaded, rate_limited, shutting_down */
+/**
+ * A place for a request, of nobody in particular where no tenant is named.
+ * @throws overloaded, rate_limited, shutting_down
+ */
 export function placeIn(
   admission: Pick<Admission, 'enter'>,
   { tenant = anonymous, tokens = 1 }: { tenant?: string; tokens?: number } = {},
