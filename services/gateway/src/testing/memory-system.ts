@@ -6,9 +6,11 @@ import { DecodeStage, EncodeStage, MemoryTensors, PrefillStage, TileCache } from
 import { unlimited } from '@tercet/tenancy';
 import { openModel, type ServedModel } from '../models/served-model.js';
 import { Admission } from '../pipeline/admission.js';
+import { byLoad } from '../pipeline/choose.js';
 import { Pipeline, type PipelineLimits } from '../pipeline/pipeline.js';
 import type { PodView } from '../pipeline/plan.js';
 import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
+import { RouteReports } from '../pipeline/route-reports.js';
 import type { StageCalls } from '../pipeline/stage-calls.js';
 
 type Stage = EncodeStage | PrefillStage | DecodeStage;
@@ -76,18 +78,22 @@ export class MemorySystem implements AsyncDisposable {
       clock: this.clock,
     });
     const fetch = async () => new Uint8Array(0);
+    const log = { info: () => undefined, error: () => undefined };
     const mediaLimits = { imagesMax: 4, bytesMax: 10_000, pixelsMax: 10_000, edgeMax: 1000, tilesMax: 4 };
     this.pipeline = new Pipeline({
       pods: {
         ready: () => this.pods.filter(({ podId }) => !this.#forgotten.has(podId)),
         forget: ({ podId }) => this.#forgotten.add(podId),
+        expect: () => ({ [Symbol.dispose]: () => undefined }),
         changed: (signal) => changed(signal),
       },
+      chooser: byLoad,
+      routes: new RouteReports(log, { routed: () => undefined, predicted: () => undefined }),
       calls: this.#stageCalls(),
       prepare: { fetcher: { fetch }, limits: mediaLimits },
       admission: this.admission,
       clock: this.clock,
-      log: { info: () => undefined, error: () => undefined },
+      log,
       limits: { timeoutMs: 10_000, attemptsMax: 4, podWaitMs: 50, ...options.limits },
     });
   }
