@@ -5,16 +5,16 @@
  * @see Appleby 2010, MurmurHash3, for the finalisers; Fowler, Noll & Vo 1991 for the first of the two lanes
  */
 export function digestOf(text: string, after = 0): number {
-  let low = 0x811c9dc5 ^ (after >>> 0);
-  let high = 0x9747b28c ^ Math.floor(after / 0x1_0000_0000);
+  let high = mixed(0x9747b28c ^ Math.floor(after / 0x1_0000_0000));
+  let low = mixed(0x811c9dc5 ^ high ^ (after >>> 0));
   for (let i = 0; i < text.length; i++) {
     const unit = text.charCodeAt(i);
     low = Math.imul(low ^ unit, 0x01000193);
     high = Math.imul(high ^ unit, 0x85ebca6b);
     high ^= high >>> 15;
   }
-  low = mixed(low ^ text.length);
-  high = mixed(high ^ low);
+  high = mixed(high ^ low ^ text.length);
+  low = mixed(low ^ high);
   return (high >>> 11) * 0x1_0000_0000 + (low >>> 0);
 }
 
