@@ -216,7 +216,9 @@ function commands(): fc.Arbitrary<Command>[] {
     restart,
     count.map((n) => command(`send ${n}`, (_, line) => line.send(n))),
     count.map((n) => command(`arrive ${n}`, (_, line) => line.arrive(n))),
-    fc.constant(command('lose', (_, { inFlight, prng }) => void inFlight.splice(prng.nextBelow(inFlight.length + 1), 1))),
+    fc.constant(
+      command('lose', (_, { inFlight, prng }) => void inFlight.splice(prng.nextBelow(inFlight.length + 1), 1)),
+    ),
     fc.constant(command('exchange', (_, { inFlight }) => void inFlight.push(...inFlight.splice(-2, 1)))),
     fc.constant(command('double', (_, { inFlight }) => void inFlight.push(...inFlight.slice(-1)))),
     fc.constant(command('break off', (_, line) => line.breakOff())),
