@@ -34,8 +34,12 @@ export class WholeSystem implements AsyncDisposable {
     this.#stages = parts.processes;
   }
 
-  /** @param processes how many of each stage; one by default */
-  static async start(model: ResolvedModel, shape: EngineShape, processes: StageCounts = {}): Promise<WholeSystem> {
+  /** @param options how many processes of each stage, one by default, and settings of services as variables */
+  static async start(
+    model: ResolvedModel,
+    shape: EngineShape,
+    { settings = {}, ...processes }: StageCounts & { readonly settings?: Readonly<Record<string, string>> } = {},
+  ): Promise<WholeSystem> {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
     const options = {
       ...processes,
@@ -49,7 +53,7 @@ export class WholeSystem implements AsyncDisposable {
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const child = spawn(process.execPath, [command, 'up', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, TERCET_STATE: folder },
+      env: { ...process.env, ...settings, TERCET_STATE: folder },
     });
     const url = await firstLine(child);
     return new WholeSystem({ url, model: nameOf(model), folder, child, processes });

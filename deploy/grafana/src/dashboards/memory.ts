@@ -91,8 +91,8 @@ const routing: Row = {
     {
       title: 'Snapshots instead of changes',
       description:
-        'Readers that began anew: new ones (first), after a restart of the pod, too late to go on (expired), or slower ' +
-        'than the changes (slow). Gaps: streams in which something was missing.',
+        'Readers that began anew: new ones (first), after a restart of the pod, too late to go on (expired), or ' +
+        'slower than the changes (slow). Gaps: streams in which something was missing.',
       kind: 'lines',
       unit: 'perSecond',
       queries: [

@@ -38,7 +38,7 @@ describe('PodFacts', () => {
     expect(facts.hasMedia(5)).toBe(true);
   });
 
-  test('while the stream is broken nothing counts; when nothing changed meanwhile, all of it counts again', async () => {
+  test('while the stream is broken nothing counts; once it goes on, all of it does again', async () => {
     const journal = new FactJournal({ generation: 1n });
     journal.setRole({ role: ROLE_PREFILL, epoch: 1n });
     journal.changePrefixes({ stored: [1], evicted: [] });
@@ -68,7 +68,7 @@ describe('PodFacts', () => {
     expect(facts.apply(wire.FactsMessage.fromPartial({ generation: 1n, sequence: 1n }))).toBe('gap');
   });
 
-  test('whatever is lost, doubled or exchanged on the way: what it believes was true at its place, or it knows it is not', () =>
+  test('whatever is lost, doubled or exchanged on the way, what it believes was true at its place', () =>
     fc.assert(
       fc.asyncProperty(fc.commands(commands(), { maxCommands: 120, size: 'max' }), fc.nat(), async (script, seed) => {
         const setup = () => ({ model: new Truth(), real: new Line(seed) });

@@ -5,6 +5,8 @@ import type { FactJournal } from './fact-journal.js';
 export class Reading {
   readonly #messages: AsyncGenerator<wire.FactsMessage>;
   readonly #stop = new AbortController();
+  /** The journal ended the stream. */
+  isOver = false;
   #next: Promise<IteratorResult<wire.FactsMessage>> | undefined;
 
   constructor(journal: FactJournal, from: wire.WatchFactsRequest = { generation: 0n, sequence: 0n }) {
@@ -18,6 +20,7 @@ export class Reading {
     const result = await Promise.race([this.#next, nothing]);
     if (result === undefined) return undefined;
     this.#next = undefined;
+    this.isOver = result.done === true;
     return result.done === true ? undefined : result.value;
   }
 
