@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { toTercetError, wire } from '@tercet/contracts';
+import { TercetError, wire } from '@tercet/contracts';
 import type { PodFacts } from '@tercet/facts';
 import type { GrpcChannel } from '@tercet/grpc';
 import type { Log } from '@tercet/telemetry';
@@ -33,7 +33,8 @@ export async function followFacts(
         break;
       }
     } catch (error) {
-      if (wasHeard && !signal.aborted) log.info('facts.lost', { endpoint, code: toTercetError(error).code });
+      if (!(error instanceof TercetError)) throw error;
+      if (wasHeard && !signal.aborted) log.info('facts.lost', { endpoint, code: error.code });
       wasHeard = false;
     }
     facts.pause();
@@ -51,7 +52,9 @@ export async function followWork(
     try {
       const reports = channel.client(wire.WorkerDefinition).watchLoad({ intervalMs }, { signal });
       for await (const { work } of reports) onWork(work);
-    } catch {}
+    } catch (error) {
+      if (!(error instanceof TercetError)) throw error;
+    }
     await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
   }
 }

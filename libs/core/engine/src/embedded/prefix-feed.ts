@@ -1,7 +1,7 @@
 import type { BlockDigest, PrefixListener } from '@tercet/kv';
 import type { PrefixChange } from '../stage-engine.js';
 
-/** Collects what happens to prefixes and tells what came of it once the running turn of the event loop is over. */
+/** Collects what happens to prefixes and tells what came of it once the code that does it is done. */
 export class PrefixFeed implements PrefixListener {
   readonly #stored = new Set<BlockDigest>();
   readonly #evicted = new Set<BlockDigest>();
