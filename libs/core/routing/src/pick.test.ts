@@ -33,9 +33,15 @@ describe('pickPrefill', () => {
     },
     {
       name: 'an empty one when the queue takes longer than what is cached saves',
-      pods: [{}, { cachedTokens: 800, pendingMs: 900 }],
+      pods: [{}, { cachedTokens: 800, pendingMs: 1400 }],
       index: 0,
       reason: 'queue',
+    },
+    {
+      name: 'the one that has it, behind a queue that is a little longer: computing again is a burden on others',
+      pods: [{}, { cachedTokens: 800, pendingMs: 1000 }],
+      index: 1,
+      reason: 'prefix',
     },
     { name: 'another when the pod has no room', pods: [{ freeTokens: 100 }, {}], index: 1, reason: 'load' },
     { name: 'the shorter queue when nobody has any', pods: [{ otherRequests: 1 }, {}], index: 1, reason: 'load' },
@@ -59,7 +65,9 @@ describe('pickPrefill', () => {
     fc.assert(
       fc.property(fc.array(anyPod, { minLength: 1, maxLength: 8 }), (pods) => {
         const { index, scores } = pickPrefill(pods, work);
-        expect(scores).toEqual(pods.map((pod) => scorePrefill(pod, work)));
+        const busy = pods.filter(({ pendingMs, otherRequests }) => pendingMs + otherRequests > 0);
+        const busyShare = busy.length / pods.length;
+        expect(scores).toEqual(pods.map((pod) => scorePrefill(pod, { ...work, busyShare })));
         const best = Math.min(...scores.map(({ totalMs }) => totalMs));
         expect(scores[index]?.totalMs).toBeLessThanOrEqual(best * 1.05);
       }),

@@ -19,11 +19,14 @@ export interface PickedPrefill {
 const equalShare = 0.05;
 
 /**
- * The pod with the earliest first token. Of those that are as good, the one with the most of the prompt, then the one
+ * The pod with the earliest first token, the burden on others counted: where pods are busy, computing again what one has
+ * takes time from those who come next. Of those that are as good, the one with the most of the prompt, then the one
  * that keeps the fewest blocks, so that prompts which are new spread over all caches; then the first.
  * @param pods at least one, in the order in which equals are preferred
  */
-export function pickPrefill(pods: readonly PrefillPod[], work: PrefillWork): PickedPrefill {
+export function pickPrefill(pods: readonly PrefillPod[], prompt: Omit<PrefillWork, 'busyShare'>): PickedPrefill {
+  const busy = pods.filter(({ pendingMs, otherRequests }) => pendingMs > 0 || otherRequests > 0);
+  const work = { ...prompt, busyShare: busy.length / pods.length };
   const scores = pods.map((pod) => scorePrefill(pod, work));
   const best = Math.min(...scores.map(({ totalMs }) => totalMs));
   const good = [...pods.keys()].filter((i) => totalOf(scores, i) <= best * (1 + equalShare));

@@ -4,7 +4,7 @@ import { type PrefillPod, scorePrefill } from './score.js';
 
 const idle: PrefillPod = { cachedTokens: 0, pendingMs: 0, otherRequests: 0, freeTokens: 10_000, keptBlocks: 0 };
 const cost = { fixedMs: 10, perTokenMs: 1, perTokenSquaredMs: 0.001 };
-const work = { promptTokens: 1000, cost };
+const work = { promptTokens: 1000, cost, busyShare: 0.5 };
 
 describe('scorePrefill', () => {
   test.each([
@@ -47,7 +47,7 @@ describe('scorePrefill', () => {
     expect(score.roomMs).toBeCloseTo(roomMs);
     expect(score.computeMs).toBeCloseTo(computeMs);
     expect(score.savedMs).toBeCloseTo(savedMs);
-    expect(score.totalMs).toBeCloseTo(waitMs + roomMs + computeMs);
+    expect(score.totalMs).toBeCloseTo(waitMs + roomMs + 1.5 * computeMs);
   });
 
   test('more that is cached is never worse, more that waits or less room never better', () => {

@@ -18,9 +18,11 @@ export interface PrefillWork {
   readonly promptTokens: number;
   /** Of the model, as its pods were measured. */
   readonly cost: PrefillCost;
+  /** Share of the pods that have something to do. */
+  readonly busyShare: number;
 }
 
-/** When the first token may be expected, and what makes it so. Times in ms; `waitMs` and `roomMs` come before. */
+/** When the first token may be expected, and what makes it so. Times in ms; `waitMs` and `roomMs` come first. */
 export interface PrefillScore {
   readonly cachedTokens: number;
   /** For the requests before it; those of others are taken to be as this one, with nothing cached. */
@@ -28,16 +30,19 @@ export interface PrefillScore {
   /** For KV room: as long as the tokens that must go take to compute, as requests which hold them still run. */
   readonly roomMs: number;
   readonly computeMs: number;
+  /** What the computing takes from requests that come after it, as likely as a pod is busy. */
+  readonly burdenMs: number;
   /** What the cached tokens would have cost. */
   readonly savedMs: number;
   readonly totalMs: number;
 }
 
-/** Estimates a prompt's time to first token on a pod by the cost model. */
-export function scorePrefill(pod: PrefillPod, { promptTokens, cost }: PrefillWork): PrefillScore {
+/** Estimates by the cost model what it takes to have a prompt's first token from a pod. */
+export function scorePrefill(pod: PrefillPod, { promptTokens, cost, busyShare }: PrefillWork): PrefillScore {
   const { cachedTokens, pendingMs, otherRequests, freeTokens } = pod;
   const coldMs = partMs(cost, promptTokens, 0);
   const computeMs = partMs(cost, promptTokens - cachedTokens, cachedTokens);
+  const burdenMs = busyShare * computeMs;
   const waitMs = pendingMs + otherRequests * coldMs;
   const missingTokens = Math.max(0, promptTokens - freeTokens);
   const roomMs = missingTokens === 0 ? 0 : partMs(cost, missingTokens, 0);
@@ -46,8 +51,9 @@ export function scorePrefill(pod: PrefillPod, { promptTokens, cost }: PrefillWor
     waitMs,
     roomMs,
     computeMs,
+    burdenMs,
     savedMs: coldMs - computeMs,
-    totalMs: waitMs + roomMs + computeMs,
+    totalMs: waitMs + roomMs + computeMs + burdenMs,
   };
 }
 

@@ -66,7 +66,7 @@ describe('a plan by what is cached', () => {
   });
 
   test('what is on its way to a pod counts as its queue', () => {
-    const known = { pendingMs: 60 };
+    const known = { pendingMs: 120 };
     const pods = [pod('p0', ROLE_PREFILL), pod('p1', ROLE_PREFILL, { has: [1, 2, 3], known }), ...others];
     expect(planOf(pods)).toMatchObject({ prefill: 'p0', route: { reason: 'queue' } });
   });

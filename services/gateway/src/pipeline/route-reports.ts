@@ -47,7 +47,7 @@ export function takenRoute({ reason, expected }: Route): TakenRoute {
   return { reason, ...(expected && { expectedTokens: expected.cachedTokens }) };
 }
 
-function rounded({ cachedTokens, waitMs, roomMs, computeMs, savedMs }: NonNullable<Route['expected']>): object {
-  const [wait, room, compute, saved] = [waitMs, roomMs, computeMs, savedMs].map(Math.round);
-  return { expectedTokens: cachedTokens, waitMs: wait, roomMs: room, computeMs: compute, savedMs: saved };
+function rounded({ cachedTokens, totalMs: _, ...times }: NonNullable<Route['expected']>): object {
+  const wholeMs = Object.entries(times).map(([name, ms]) => [name, Math.round(ms)]);
+  return { expectedTokens: cachedTokens, ...Object.fromEntries(wholeMs) };
 }

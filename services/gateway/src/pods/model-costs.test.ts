@@ -20,13 +20,18 @@ describe('ModelCosts', () => {
     expect(costs.prefill('m')).toEqual(unmeasured);
     costs.learn('m', steps(200));
     const { fixedMs, perTokenMs, perTokenSquaredMs } = costs.prefill('m');
-    expect([fixedMs, perTokenMs, perTokenSquaredMs].map((value) => Math.round(value * 100) / 100)).toEqual([20, 0.5, 0]);
+    expect([fixedMs, perTokenMs, perTokenSquaredMs].map((value) => Math.round(value * 100) / 100)).toEqual([
+      20, 0.5, 0,
+    ]);
     expect(costs.prefill('n')).toEqual(unmeasured);
   });
 
   test('leave out what is no prefill, and models that nobody serves', () => {
     const costs = new ModelCosts(['m']);
-    costs.learn('m', [{ ms: 5, step: { $case: 'encode', value: { patches: 3 } } }, { ms: 1, step: undefined }]);
+    costs.learn('m', [
+      { ms: 5, step: { $case: 'encode', value: { patches: 3 } } },
+      { ms: 1, step: undefined },
+    ]);
     costs.learn('other', steps(100));
     expect([costs.prefill('m'), costs.prefill('other')]).toEqual([costs.prefill('x'), costs.prefill('x')]);
   });
