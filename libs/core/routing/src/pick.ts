@@ -19,8 +19,8 @@ export interface PickedPrefill {
 const equalShare = 0.05;
 
 /**
- * The pod with the earliest first token, the burden on others counted: where pods are busy, computing again what one has
- * takes time from those who come next. Of those that are as good, the one with the most of the prompt, then the one
+ * The pod with the earliest first token, the burden on others counted: where pods are busy, computing again what one
+ * has takes time from those who come next. Of those that are as good, the one with the most of the prompt, then the one
  * that keeps the fewest blocks, so that prompts which are new spread over all caches; then the first.
  * @param pods at least one, in the order in which equals are preferred
  */
