@@ -12,6 +12,11 @@ type StageCounts = Partial<Record<StageName, number>>;
 
 const command = fileURLToPath(new URL('../../cli/dist/main.js', import.meta.url));
 
+export interface SystemOptions extends StageCounts {
+  readonly events?: object;
+  readonly settings?: Readonly<Record<string, string>>;
+}
+
 /** `tercet up` in its own processes, as a person would start it. */
 export class WholeSystem implements AsyncDisposable {
   readonly url: string;
@@ -35,13 +40,13 @@ export class WholeSystem implements AsyncDisposable {
   }
 
   /**
-   * @param processes how many of each stage; one by default
-   * @param events    settings of the event log; absent: the system's own file
+   * @param options how many processes of each stage, one by default; settings of the event log, the system's own file by
+   *                default; and settings of services as variables
    */
   static async start(
     model: ResolvedModel,
     shape: EngineShape,
-    { events, ...processes }: StageCounts & { readonly events?: object } = {},
+    { events, settings = {}, ...processes }: SystemOptions = {},
   ): Promise<WholeSystem> {
     const folder = mkdtempSync(join(tmpdir(), 'tercet-bench-'));
     const eventsPath = join(folder, 'events.json');
@@ -59,7 +64,7 @@ export class WholeSystem implements AsyncDisposable {
     const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, String(value)]);
     const child = spawn(process.execPath, [command, 'up', ...args], {
       stdio: ['ignore', 'pipe', 'pipe'],
-      env: { ...process.env, TERCET_STATE: folder },
+      env: { ...process.env, ...settings, TERCET_STATE: folder },
     });
     const url = await firstLine(child);
     return new WholeSystem({ url, model: nameOf(model), folder, child, processes });

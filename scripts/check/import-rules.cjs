@@ -59,7 +59,7 @@ module.exports = {
     coreMayUse('gguf', []),
     coreMayUse('text', ['gguf']),
     coreMayUse('engine', ['gguf', 'kv', 'scheduler']),
-    coreMayUse('stage', ['engine']),
+    coreMayUse('stage', ['engine', 'media']),
     coreMayUse('vector-index', []),
     coreMayUse('semantic-cache', ['vector-index']),
     coreMayUse('cost-model', []),
@@ -67,6 +67,7 @@ module.exports = {
     coreMayUse('allocation', ['cost-model']),
     coreMayUse('controller', ['allocation', 'cost-model']),
     coreMayUse('event-log', []),
+    coreMayUse('facts', []),
     coreMayUse('tenancy', []),
     coreMayUse('jobs', []),
     {

@@ -29,6 +29,8 @@ export type MetricUnit =
   | 'findings'
   | 'decisions'
   | 'rebalances'
+  | 'snapshots'
+  | 'keys'
   | 'failures'
   | 'state'
   | 'epoch';

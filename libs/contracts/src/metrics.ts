@@ -75,6 +75,28 @@ export const metricList = {
   tercet_slo_attainment_ratio: gateway.gauge('ratio', 'Share of offered requests that must meet every SLO.', {}),
   tercet_pods: gateway.gauge('pods', 'Pods that are ready, as the gateway sees them.', { model, role }),
 
+  // Where requests go.
+  tercet_routes_total: gateway.counter(
+    'attempts',
+    'Attempts by why their prefill pod was taken: it was the only one, has the most of the prompt, or that had too ' +
+      'long a queue, or nobody had any.',
+    { model, reason: ['only', 'prefix', 'queue', 'load'] },
+  ),
+  tercet_route_tokens_total: gateway.counter(
+    'tokens',
+    'Prompt tokens that the router expected to be cached at the pod and that were, that were not, and that were ' +
+      'cached although it did not know.',
+    { model, result: ['found', 'missing', 'unforeseen'] },
+  ),
+  tercet_route_facts: gateway.gauge('keys', 'Cached prompt blocks and tiles of all pods that the router knows of.', {
+    kind: ['prefix', 'media'],
+  }),
+  tercet_fact_gaps_total: gateway.counter(
+    'snapshots',
+    'Streams of facts in which something was missing; the router forgot what it knew of the pod and asked anew.',
+    {},
+  ),
+
   // Who is let in.
   tercet_admission_refused_total: gateway.counter(
     'requests',
@@ -141,6 +163,12 @@ export const metricList = {
   tercet_media_tiles_total: stage.counter('tiles', 'Tiles by where their media tokens came from.', {
     source: ['cache', 'computed'],
   }),
+
+  tercet_fact_resyncs_total: stage.counter(
+    'snapshots',
+    'Readers that got a snapshot of what is cached instead of its changes, by why.',
+    { reason: ['first', 'restarted', 'expired', 'slow'] },
+  ),
 
   // Tensor plane.
   tercet_leases: stage.gauge('leases', 'Tensor leases: open, or expired and not yet reused.', {

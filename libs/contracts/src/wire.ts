@@ -12,6 +12,7 @@ export * from './generated/tercet/v1/controller.js';
 export * from './generated/tercet/v1/decode.js';
 export * from './generated/tercet/v1/encode.js';
 export * from './generated/tercet/v1/events.js';
+export * from './generated/tercet/v1/facts.js';
 export * from './generated/tercet/v1/gateway.js';
 export * from './generated/tercet/v1/prefill.js';
 export * from './generated/tercet/v1/worker.js';

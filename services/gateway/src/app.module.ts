@@ -27,7 +27,10 @@ import { openModel } from './models/served-model.js';
 import { OutcomeReports } from './outcome-reports.js';
 import { Admission } from './pipeline/admission.js';
 import { BackgroundAdmission } from './pipeline/background-admission.js';
+import { byCache, byLoad } from './pipeline/choose.js';
+import type { Chooser } from './pipeline/plan.js';
 import { discoveryOf } from './pods/discovery.js';
+import { ModelCosts } from './pods/model-costs.js';
 import { PodTable } from './pods/pod-table.js';
 import { PoolWatch } from './pods/pool-watch.js';
 import { gatewayService } from './rpc.js';
@@ -43,6 +46,8 @@ export const GATEWAY_COUNT = Symbol('gateway count');
 export const ACCESS = Symbol('access');
 export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
+export const COSTS = Symbol('costs');
+export const CHOOSER = Symbol('chooser');
 export const POOLS = Symbol('pools');
 export const ADMISSION = Symbol('admission');
 export const WORK = Symbol('work');
@@ -70,6 +75,7 @@ export const GRPC_SERVER = Symbol('grpc server');
           models.all.map((model) => ({ model: model.name, roles: rolesFor(model) })),
           () => pods.ready(),
         );
+        metrics.watchFacts(() => pods.facts());
         return metrics;
       },
     },
@@ -120,15 +126,28 @@ export const GRPC_SERVER = Symbol('grpc server');
         new PoolWatch({ endpoints: controllers, pollMs: workerPollMs, log }),
     },
     {
+      provide: COSTS,
+      inject: [CONFIG],
+      useFactory: ({ models }: GatewayConfig) => new ModelCosts(models.map(({ name }) => name)),
+    },
+    {
+      provide: CHOOSER,
+      inject: [CONFIG, COSTS],
+      useFactory: ({ routing }: GatewayConfig, costs: ModelCosts) =>
+        routing.policy === 'load' ? byLoad : byCache((model) => costs.prefill(model)),
+    },
+    {
       provide: PODS,
-      inject: [CONFIG, POOLS, CERTIFICATES, LOG],
-      useFactory: (config: GatewayConfig, pools: PoolWatch, ...parts: [CertificateFiles | undefined, Log]) => {
-        const [certificates, log] = parts;
+      inject: [CONFIG, COSTS, POOLS, CERTIFICATES, LOG],
+      useFactory: (config: GatewayConfig, costs: ModelCosts, ...parts: PodsParts) => {
+        const [pools, certificates, log] = parts;
+        const { policy, factKeysMax } = config.routing;
+        const knowing = policy === 'load' ? undefined : { costs, factKeysMax };
         const discovery = discoveryOf(config.workers);
         const { workerPollMs: pollMs } = config;
         const tls = certificates && { ...config.tls, certificates };
         const isTrusted = (podId: string) => !pools.isDistrusted(podId);
-        return new PodTable({ discovery, pollMs, isTrusted, tls, clock: systemClock, log });
+        return new PodTable({ discovery, pollMs, isTrusted, knowing, tls, clock: systemClock, log });
       },
     },
     {
@@ -162,11 +181,11 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: WORK,
-      inject: [CONFIG, PODS, METRICS, TRACER, OUTCOMES, LOG],
+      inject: [CONFIG, PODS, CHOOSER, METRICS, TRACER, OUTCOMES, LOG],
       useFactory: (
         config: GatewayConfig,
-        ...[pods, metrics, tracer, outcomes, log]: [PodTable, GatewayMetrics, Tracer, OutcomeReports, Log]
-      ): WorkParts => ({ config, pods, metrics, tracer, outcomes, log }),
+        ...[pods, chooser, metrics, tracer, outcomes, log]: WorkedWith
+      ): WorkParts => ({ config, pods, chooser, metrics, tracer, outcomes, log }),
     },
     { provide: GENERATE, inject: [ADMISSION, WORK], useFactory: generateBehind },
     { provide: EMBED, inject: [ADMISSION, WORK], useFactory: embedBehind },
@@ -215,6 +234,8 @@ export const GRPC_SERVER = Symbol('grpc server');
 })
 export class AppModule {}
 
+type PodsParts = [PoolWatch, CertificateFiles | undefined, Log];
+type WorkedWith = [PodTable, Chooser, GatewayMetrics, Tracer, OutcomeReports, Log];
 type MeasuredParts = [PodTable, CertificateFiles | undefined];
 type BatchParts = [ModelTable, EventLog | undefined, WorkParts];
 type RpcParts = [ModelTable, Access, Generate, Embed];

@@ -104,6 +104,14 @@ export const GatewayConfig = z
         podWaitMs: z.int().min(0).default(15_000),
       })
       .prefault({}),
+    routing: z
+      .strictObject({
+        /** `cache-aware`: where what is cached makes the first token earliest; `load`: to the least busy pod. */
+        policy: z.enum(['load', 'cache-aware']).default('cache-aware'),
+        /** Cached prompt blocks, and tiles, that are known of one pod at most; the oldest are forgotten first. */
+        factKeysMax: z.int().min(1).default(262_144),
+      })
+      .prefault({}),
     /** What a request must meet to count as good in the metrics. */
     slo: z
       .strictObject({

@@ -104,6 +104,8 @@ function recordParts(
 
 function attributesOf({ usage, timeline, reason }: Finished): SpanAttributes {
   const { promptTokens, completionTokens, cachedTokens, mediaTokens } = usage;
-  const { attempts, ttftMs } = timeline;
-  return { promptTokens, completionTokens, cachedTokens, mediaTokens, attempts, ttftMs, reason };
+  const { attempts, ttftMs, route } = timeline;
+  const expected = route?.expectedTokens === undefined ? {} : { expectedTokens: route.expectedTokens };
+  const routed = { ...(route && { route: route.reason }), ...expected };
+  return { promptTokens, completionTokens, cachedTokens, mediaTokens, attempts, ttftMs, reason, ...routed };
 }

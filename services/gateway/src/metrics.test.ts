@@ -47,6 +47,25 @@ test('a request leaves its tokens, its parts and how it ended', async () => {
   );
 });
 
+test('what was expected to be cached is compared with what was', async () => {
+  const metrics = open();
+  metrics.routed('m', 'prefix');
+  metrics.predicted('m', { expected: 64, found: 48 });
+  metrics.predicted('m', { expected: 16, found: 32 });
+  metrics.watchFacts(() => ({ prefix: 7, media: 2, gaps: 1 }));
+  expect(await linesOf(metrics)).toEqual(
+    expect.arrayContaining([
+      'tercet_routes_total{model="m",reason="prefix"} 1',
+      'tercet_route_tokens_total{model="m",result="found"} 64',
+      'tercet_route_tokens_total{model="m",result="missing"} 16',
+      'tercet_route_tokens_total{model="m",result="unforeseen"} 16',
+      'tercet_route_facts{kind="prefix"} 7',
+      'tercet_route_facts{kind="media"} 2',
+      'tercet_fact_gaps_total 1',
+    ]),
+  );
+});
+
 describe('who met the SLO', () => {
   test.each([
     { name: 'a first token that came too late', slo: { ttftMs: 99 } },

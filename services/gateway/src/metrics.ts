@@ -115,6 +115,28 @@ export class GatewayMetrics implements Exposition {
     this.#metrics.count('tercet_trace_exports_total', { outcome });
   }
 
+  routed(model: string, reason: LabelsOf<'tercet_routes_total'>['reason']): void {
+    this.#metrics.count('tercet_routes_total', { model, reason });
+  }
+
+  /** Prompt tokens that were expected to be cached at a pod, and those that were. */
+  predicted(model: string, { expected, found }: { readonly expected: number; readonly found: number }): void {
+    const metric = 'tercet_route_tokens_total';
+    this.#metrics.count(metric, { model, result: 'found' }, Math.min(expected, found));
+    this.#metrics.count(metric, { model, result: 'missing' }, Math.max(0, expected - found));
+    this.#metrics.count(metric, { model, result: 'unforeseen' }, Math.max(0, found - expected));
+  }
+
+  /** Reads, at every scrape, how much is known of the pods' caches. */
+  watchFacts(read: () => { readonly prefix: number; readonly media: number; readonly gaps: number }): void {
+    this.#metrics.onScrape(() => {
+      const { prefix, media, gaps } = read();
+      this.#metrics.set('tercet_route_facts', { kind: 'prefix' }, prefix);
+      this.#metrics.set('tercet_route_facts', { kind: 'media' }, media);
+      this.#metrics.countTo('tercet_fact_gaps_total', {}, gaps);
+    });
+  }
+
   /** Counts the pods that are ready, at every scrape. @param models all that are served, with the roles they need */
   watchPods(models: readonly ModelRoles[], ready: () => readonly Pick<PodView<unknown>, 'model' | 'role'>[]): void {
     this.#metrics.onScrape(() => {

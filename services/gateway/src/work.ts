@@ -9,6 +9,8 @@ import type { OutcomeReports } from './outcome-reports.js';
 import type { Admission } from './pipeline/admission.js';
 import { Embeddings } from './pipeline/embeddings.js';
 import { Pipeline } from './pipeline/pipeline.js';
+import type { Chooser } from './pipeline/plan.js';
+import { RouteReports } from './pipeline/route-reports.js';
 import { grpcCalls } from './pods/grpc-calls.js';
 import type { Pod, PodTable } from './pods/pod-table.js';
 
@@ -16,6 +18,7 @@ import type { Pod, PodTable } from './pods/pod-table.js';
 export interface WorkParts {
   readonly config: GatewayConfig;
   readonly pods: PodTable;
+  readonly chooser: Chooser;
   readonly metrics: GatewayMetrics;
   readonly tracer: Tracer;
   readonly outcomes: OutcomeReports;
@@ -26,10 +29,12 @@ export interface WorkParts {
 type Entrance = Pick<Admission, 'enter'>;
 
 /** Answers, behind an entrance. */
-export function generateBehind(admission: Entrance, { config, pods, log, ...parts }: WorkParts): Generate {
+export function generateBehind(admission: Entrance, { config, pods, chooser, log, ...parts }: WorkParts): Generate {
   const { requests: limits, media } = config;
   const prepare = { fetcher: fetcherOf(media), limits: media };
-  const pipeline = new Pipeline<Pod>({ pods, calls: grpcCalls, prepare, admission, clock: systemClock, log, limits });
+  const routes = new RouteReports(log, parts.metrics);
+  const common = { pods, calls: grpcCalls, admission, clock: systemClock, log, limits };
+  const pipeline = new Pipeline<Pod>({ ...common, prepare, chooser, routes });
   return measured(pipeline, { ...parts, clock: systemClock });
 }
 

@@ -3,6 +3,7 @@ import { type CertificateFiles, openCertificates } from '@tercet/certificates';
 import { wire } from '@tercet/contracts';
 import { EngineThread } from '@tercet/engine-thread';
 import { openEventLog } from '@tercet/event-logs';
+import type { FactJournal } from '@tercet/facts';
 import { GrpcServer } from '@tercet/grpc';
 import { openTileCutter, type TileCutter } from '@tercet/image';
 import { loadKernels } from '@tercet/kernels';
@@ -19,6 +20,7 @@ import {
 } from '@tercet/telemetry';
 import { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import type { StageConfig } from './config.js';
+import { openFacts } from './facts.js';
 import { LoadReports } from './load-reports.js';
 import { MeasuredCalls } from './measured-calls.js';
 import { servicesOf } from './rpc.js';
@@ -31,6 +33,7 @@ export const LOG = Symbol('log');
 export const CERTIFICATES = Symbol('certificates');
 export const MEMORY = Symbol('memory');
 export const ENGINE = Symbol('engine');
+export const FACTS = Symbol('facts');
 export const TENSORS = Symbol('tensors');
 export const IMAGES = Symbol('images');
 export const ROLE_HOST = Symbol('role host');
@@ -102,22 +105,27 @@ export const SERVER = Symbol('server');
       inject: [CONFIG],
       useFactory: ({ encode }: StageConfig) => openTileCutter({ pixelsMax: encode.pixelsMax }),
     },
+    { provide: FACTS, inject: [ENGINE], useFactory: openFacts },
     {
       provide: ROLE_HOST,
-      inject: [CONFIG, ENGINE, TENSORS, IMAGES],
-      useFactory: (config: StageConfig, engine: EngineThread, tensors: TensorPlane, images: TileCutter) =>
-        new RoleHost<Stage>({
-          mount: stagesOf(config, { engine, tensors, cutTiles: images.cutTiles, warmImages: () => images.warm() }),
+      inject: [CONFIG, ENGINE, TENSORS, IMAGES, FACTS],
+      useFactory: (config: StageConfig, ...parts: StageParts) => {
+        const [engine, tensors, images, facts] = parts;
+        const { cutTiles } = images;
+        return new RoleHost<Stage>({
+          mount: stagesOf(config, { engine, tensors, cutTiles, warmImages: () => images.warm(), facts }),
           epoch: BigInt(config.epoch),
           clock: systemClock,
-        }),
+          onChange: (state) => facts.setRole(state),
+        });
+      },
     },
     {
       provide: METRICS,
-      inject: [ROLE_HOST, ENGINE, TENSORS, CERTIFICATES],
+      inject: [ROLE_HOST, ENGINE, TENSORS, FACTS, CERTIFICATES],
       useFactory: (host: RoleHost<Stage>, ...parts: MeasuredParts) => {
-        const [engine, tensors, certificates] = parts;
-        return stageMetrics({ host, engine, tensors, certificates });
+        const [engine, tensors, facts, certificates] = parts;
+        return stageMetrics({ host, engine, tensors, facts, certificates });
       },
     },
     {
@@ -162,14 +170,14 @@ export const SERVER = Symbol('server');
     },
     {
       provide: SERVER,
-      inject: [CONFIG, ROLE_HOST, CONTROL, METRICS, TRACER, CERTIFICATES],
+      inject: [CONFIG, ROLE_HOST, CONTROL, FACTS, METRICS, TRACER, CERTIFICATES],
       useFactory: ({ grpcEndpoint, tls }: StageConfig, ...parts: ServerParts) => {
-        const [host, control, metrics, tracer, certificates] = parts;
+        const [host, control, facts, metrics, tracer, certificates] = parts;
         const calls = new MeasuredCalls({ metrics, tracer, clock: systemClock });
         const options = certificates && { tls: { certificates }, peers: tls?.callers };
         // Behind a Unix socket nobody has a name.
         const controllers = grpcEndpoint.startsWith('unix:') ? undefined : tls?.controllers;
-        return GrpcServer.open(grpcEndpoint, servicesOf({ host, control, calls, controllers }), options);
+        return GrpcServer.open(grpcEndpoint, servicesOf({ host, control, facts, calls, controllers }), options);
       },
     },
   ],
@@ -178,9 +186,17 @@ export class AppModule {}
 
 type MetricsParts = [ServiceMetrics<'stage'>, EngineThread, RoleHost<Stage>];
 type ControlParts = [RoleHost<Stage>, EngineThread, TensorPlane, ServiceMetrics<'stage'>, Log];
-type MeasuredParts = [EngineThread, TensorPlane, CertificateFiles | undefined];
+type StageParts = [EngineThread, TensorPlane, TileCutter, FactJournal];
+type MeasuredParts = [EngineThread, TensorPlane, FactJournal, CertificateFiles | undefined];
 type ReportParts = [WorkerControl, ServiceMetrics<'stage'>, Log];
-type ServerParts = [RoleHost<Stage>, WorkerControl, ServiceMetrics<'stage'>, Tracer, CertificateFiles | undefined];
+type ServerParts = [
+  RoleHost<Stage>,
+  WorkerControl,
+  FactJournal,
+  ServiceMetrics<'stage'>,
+  Tracer,
+  CertificateFiles | undefined,
+];
 
 /** The module of a process with this configuration. */
 export function appModule(config: StageConfig): DynamicModule {

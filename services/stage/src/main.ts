@@ -5,6 +5,7 @@ import type { CertificateFiles } from '@tercet/certificates';
 import { configFromArguments, maskSecrets, untilStopped } from '@tercet/config';
 import { toTercetError, wire } from '@tercet/contracts';
 import type { EngineThread } from '@tercet/engine-thread';
+import type { FactJournal } from '@tercet/facts';
 import type { GrpcServer } from '@tercet/grpc';
 import type { TileCutter } from '@tercet/image';
 import type { RoleHost } from '@tercet/stage';
@@ -13,7 +14,9 @@ import type { SharedMemory, TensorPlane } from '@tercet/tensor-plane';
 import {
   appModule,
   CERTIFICATES,
+  CONTROL,
   ENGINE,
+  FACTS,
   IMAGES,
   LOAD_REPORTS,
   LOG,
@@ -27,6 +30,7 @@ import {
 import { readConfig, StageConfig } from './config.js';
 import type { LoadReports } from './load-reports.js';
 import type { Stage } from './stages.js';
+import type { WorkerControl } from './worker-control.js';
 
 const roles = {
   none: wire.Role.ROLE_UNSPECIFIED,
@@ -62,6 +66,8 @@ async function main(args: readonly string[]): Promise<void> {
 async function stop(app: INestApplicationContext, { drainTimeoutMs }: StageConfig): Promise<void> {
   const patience = AbortSignal.timeout(drainTimeoutMs);
   await app.get<RoleHost<Stage>>(ROLE_HOST).stop(patience);
+  app.get<FactJournal>(FACTS).close();
+  app.get<WorkerControl>(CONTROL).close();
   await app.get<GrpcServer>(SERVER).close(AbortSignal.timeout(1000));
   await app.get<LoadReports>(LOAD_REPORTS)[Symbol.asyncDispose]();
   await app.get<MetricsServer | undefined>(METRICS_SERVER)?.[Symbol.asyncDispose]();

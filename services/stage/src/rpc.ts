@@ -1,4 +1,5 @@
 import { TercetError, wire } from '@tercet/contracts';
+import type { FactJournal } from '@tercet/facts';
 import { type Metadata, type MountedService, peerNames, requirePeer, service } from '@tercet/grpc';
 import { DecodeStage, EncodeStage, PrefillStage, type RoleHost } from '@tercet/stage';
 import type { MeasuredCalls } from './measured-calls.js';
@@ -8,13 +9,14 @@ import type { WorkerControl } from './worker-control.js';
 export interface StageServices {
   readonly host: RoleHost<Stage>;
   readonly control: WorkerControl;
+  readonly facts: FactJournal;
   readonly calls: MeasuredCalls;
   /** Names of the peers that may change the role; absent: all that may call. */
   readonly controllers?: readonly string[] | undefined;
 }
 
 /** Every call that this process answers. A stage's calls pass role and epoch before they begin. */
-export function servicesOf({ host, control, calls, controllers }: StageServices): MountedService[] {
+export function servicesOf({ host, control, facts, calls, controllers }: StageServices): MountedService[] {
   const actorOf = (metadata: Metadata) => {
     if (controllers !== undefined) requirePeer(metadata, controllers);
     return peerNames(metadata).join(' ') || 'a peer without a certificate';
@@ -53,6 +55,7 @@ export function servicesOf({ host, control, calls, controllers }: StageServices)
       drain: async (request, { metadata }) => control.drain(request, actorOf(metadata)),
       watchLoad: (request, { signal }) => control.watchLoad(request, signal),
     }),
+    service(wire.FactsDefinition, { watchFacts: (request, { signal }) => facts.watch(request, signal) }),
   ];
 }
 

@@ -1,6 +1,7 @@
 import type { CertificateFiles } from '@tercet/certificates';
 import { phaseNameOf, phaseNames, type RoleName, roleNameOf, roleNames } from '@tercet/contracts';
 import type { StageEngine } from '@tercet/engine';
+import type { FactJournal } from '@tercet/facts';
 import type { RoleHost } from '@tercet/stage';
 import { ServiceMetrics, watchCertificate } from '@tercet/telemetry';
 import type { TensorPlane, TensorPlaneStats } from '@tercet/tensor-plane';
@@ -10,6 +11,7 @@ export interface StageMetricsOptions {
   readonly host: Pick<RoleHost<Stage>, 'state'>;
   readonly engine: Pick<StageEngine, 'descriptor' | 'load' | 'work'>;
   readonly tensors: Pick<TensorPlane, 'stats'>;
+  readonly facts: Pick<FactJournal, 'resyncs'>;
   /** Absent: the process shows none. */
   readonly certificates?: Pick<CertificateFiles, 'endUnixMs'> | undefined;
 }
@@ -18,13 +20,17 @@ export interface StageMetricsOptions {
 const stepsEveryMs = 50;
 
 /** The metrics of a stage process; what its parts know themselves is read when somebody scrapes. */
-export function stageMetrics({ host, engine, tensors, certificates }: StageMetricsOptions): ServiceMetrics<'stage'> {
+export function stageMetrics(options: StageMetricsOptions): ServiceMetrics<'stage'> {
+  const { host, engine, tensors, facts, certificates } = options;
   const metrics = new ServiceMetrics('stage');
   metrics.onScrape(() => {
     const role = roleNameOf(host.state.role);
     readState(metrics, host.state, engine.descriptor.modelName);
     readEngine(metrics, engine.load(), role);
     readTensors(metrics, tensors.stats());
+    for (const reason of ['first', 'restarted', 'expired', 'slow'] as const) {
+      metrics.countTo('tercet_fact_resyncs_total', { reason }, facts.resyncs[reason]);
+    }
   });
   if (certificates !== undefined) watchCertificate(metrics, certificates);
   return metrics;

@@ -1,5 +1,6 @@
 import { TercetError, wire } from '@tercet/contracts';
 import type { StageEngine } from '@tercet/engine';
+import type { FactJournal } from '@tercet/facts';
 import { type CutTiles, DecodeStage, EncodeStage, PrefillStage, type TensorPort, TileCache } from '@tercet/stage';
 import { systemClock } from '@tercet/telemetry';
 import type { StageConfig } from './config.js';
@@ -12,13 +13,15 @@ export interface StageParts {
   readonly cutTiles: CutTiles;
   /** Makes the first image as fast as the others. */
   readonly warmImages: () => void;
+  /** Hears which media tokens are cached. */
+  readonly facts: Pick<FactJournal, 'changeMedia'>;
 }
 
 /** Makes the stage of a role over the engine that is loaded. The tile cache outlives a switch to another role. */
 export function stagesOf(config: StageConfig, parts: StageParts): (role: wire.Role) => Promise<Stage> {
-  const { engine, tensors, cutTiles, warmImages } = parts;
+  const { engine, tensors, cutTiles, warmImages, facts } = parts;
   const { tilesMax, tileCacheBytes } = config.encode;
-  const cache = new TileCache(tileCacheBytes);
+  const cache = new TileCache(tileCacheBytes, (change) => facts.changeMedia(change));
   const common = { engine, tensors, clock: systemClock };
   const { modelName, embeddingDim } = engine.descriptor;
   return async (role) => {

@@ -20,6 +20,7 @@ const intervalMsMin = 50;
 /** What others may ask of this process beside its stage: who it is, what it does, and to become something else. */
 export class WorkerControl {
   readonly #options: WorkerControlOptions;
+  readonly #closed = new AbortController();
 
   constructor(options: WorkerControlOptions) {
     this.#options = options;
@@ -27,7 +28,7 @@ export class WorkerControl {
 
   status(): wire.WorkerStatus {
     const { podId, host, engine, grpcEndpoint, tensorEndpoint } = this.#options;
-    const { modelName, modelDigest, kvLayoutDigest } = engine.descriptor;
+    const { modelName, modelDigest, kvLayoutDigest, reuse } = engine.descriptor;
     return {
       podId,
       ...host.state,
@@ -39,6 +40,7 @@ export class WorkerControl {
       load: this.load(),
       residentBytes: BigInt(process.memoryUsage.rss()),
       ...host.lastSwitch,
+      reuse: reuse && { ...reuse, kernels: [...reuse.kernels] },
     };
   }
 
@@ -107,12 +109,18 @@ export class WorkerControl {
     if (intervalMs < intervalMsMin) throw new TercetError('invalid_request', { intervalMs, intervalMsMin });
     const { work } = this.#options.engine;
     let place = work.count;
-    while (!signal.aborted) {
+    const over = AbortSignal.any([signal, this.#closed.signal]);
+    while (!over.aborted) {
       const { samples, next } = work.since(place);
       place = next;
       yield { ...this.load(), work: samples.map(workToWire) };
-      await sleep(intervalMs, undefined, { signal }).catch(() => undefined);
+      await sleep(intervalMs, undefined, { signal: over }).catch(() => undefined);
     }
+  }
+
+  /** Ends the streams of those who watch. */
+  close(): void {
+    this.#closed.abort();
   }
 }
 

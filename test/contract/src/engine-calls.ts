@@ -9,6 +9,8 @@ import {
   type PrefillTask,
   type StageEngine,
 } from '@tercet/engine';
+import { type BlockDigest, blockDigestsOf, blockTokens, reusedTokens } from '@tercet/kv';
+import { reuseOf, type StoredPrompt } from '@tercet/scheduler';
 
 /** What the engines under test are opened with: room for four texts, and two more that wait. */
 export const engineSizes = { slotCount: 4, contextTokensMax: 256 };
@@ -127,6 +129,27 @@ export function mediaOf(engine: StageEngine, { start, content }: { start: number
   const dim = engine.descriptor.media?.dim ?? 0;
   const rows = Float32Array.from({ length: 2 * dim }, (_, i) => Math.sin(i + content));
   return { start, tokens: 2, contentKey: `content ${content}`, rows };
+}
+
+/** Tokens of a prompt that an engine with these blocks will not compute, as a router works it out. */
+export function expectedTokens(
+  { descriptor }: StageEngine,
+  known: ReadonlySet<BlockDigest>,
+  prompt: StoredPrompt,
+): number {
+  const { reuse } = descriptor;
+  if (reuse === undefined) return 0;
+  const demand = reuseOf(prompt, reuse);
+  const blocks = blockDigestsOf(demand.key);
+  const missing = blocks.findIndex((block) => !known.has(block));
+  const storedBlocks = missing < 0 ? blocks.length : missing;
+  return reusedTokens(storedBlocks * blockTokens, demand, reuse.grainTokens);
+}
+
+/** Resolves when the engine is free and has told what that changed. */
+export async function toldAll(engine: StageEngine): Promise<void> {
+  await free(engine);
+  await sleep(20);
 }
 
 /** Resolves once the engine holds nothing, which it may learn of later than the caller. */

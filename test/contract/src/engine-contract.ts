@@ -1,11 +1,13 @@
 import { describe, expect, test } from '@jest/globals';
 import type { StageEngine } from '@tercet/engine';
+import type { BlockDigest } from '@tercet/kv';
 import {
   both,
   decodeTask,
   type EngineSetup,
   engineLimits,
   engineSizes,
+  expectedTokens,
   free,
   generate,
   greedy,
@@ -14,6 +16,7 @@ import {
   promptOf,
   started,
   type Text,
+  toldAll,
   until,
 } from './engine-calls.js';
 
@@ -33,6 +36,22 @@ export function describeEngine(name: string, open: OpenEngine): void {
 }
 
 type Open = (endOfTextTokenIds?: readonly number[]) => Promise<StageEngine>;
+
+/** Length, seed and tenant; more of them than four slots keep. */
+const promptsThatRepeat = [
+  [70, 1, 'a'],
+  [70, 1, 'b'],
+  [70, 1, 'a'],
+  [100, 1, 'a'],
+  [33, 1, 'a'],
+  [200, 2, 'a'],
+  [150, 3, 'b'],
+  [220, 4, 'b'],
+  [70, 1, 'b'],
+  [200, 2, 'a'],
+  [64, 2, 'a'],
+  [220, 4, 'b'],
+] as const;
 
 function describeTexts(open: Open): void {
   test('prefill, export, import and decode give the text of one engine, and both are free afterwards', async () => {
@@ -58,6 +77,26 @@ function describeTexts(open: Open): void {
     expect(alone.map(({ cachedTokens }) => cachedTokens)).toEqual([0, 0]);
     expect(Math.max(...together.map(({ cachedTokens }) => cachedTokens))).toBeGreaterThanOrEqual(16);
     await free(engine);
+  });
+
+  test('what it tells of its prefixes says how many tokens of any prompt it will not compute', async () => {
+    await using engine = await open();
+    const known = new Set<BlockDigest>();
+    engine.watchPrefixes(({ stored, evicted }) => {
+      for (const block of evicted) expect(known.delete(block)).toBe(true);
+      for (const block of stored) expect(known.has(block)).toBe(false);
+      for (const block of stored) known.add(block);
+    });
+    let found = 0;
+    for (const [length, seed, tenant] of promptsThatRepeat) {
+      const tokenIds = promptOf(length, seed);
+      await toldAll(engine);
+      const expected = expectedTokens(engine, known, { tokenIds, generatedTokens: 0, media: [], tenant });
+      const { cachedTokens } = await generate(both(engine), { tokenIds, tokensMax: 2, tenant });
+      expect({ length, seed, tenant, cachedTokens }).toEqual({ length, seed, tenant, cachedTokens: expected });
+      found += cachedTokens;
+    }
+    expect(found).toBeGreaterThan(0);
   });
 
   test('a replay of any part of a text writes the rest of it', async () => {

@@ -48,6 +48,7 @@ const importFixtures: Record<string, [string, string][]> = {
   'core-order-allocation': [['libs/core/allocation/src/r.ts', '../../kv/src/index.js']],
   'core-order-controller': [['libs/core/controller/src/ad.ts', '../../kv/src/index.js']],
   'core-order-event-log': [['libs/core/event-log/src/ae.ts', '../../kv/src/index.js']],
+  'core-order-facts': [['libs/core/facts/src/ah.ts', '../../kv/src/index.js']],
   'core-order-jobs': [['libs/core/jobs/src/af.ts', '../../kv/src/index.js']],
   'core-order-tenancy': [['libs/core/tenancy/src/ag.ts', '../../kv/src/index.js']],
   'adapter-knows-no-adapter': [['libs/adapters/ggml/src/s.ts', '../../grpc/src/index.js']],

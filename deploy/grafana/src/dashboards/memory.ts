@@ -54,6 +54,55 @@ const caches: Row = {
   ],
 };
 
+const expectedTokens = promql.rate('tercet_route_tokens_total', [], { result: isNot('unforeseen') });
+
+const routing: Row = {
+  title: 'Routing by cache',
+  panels: [
+    {
+      title: 'Routes',
+      description:
+        'Attempts by why their prefill pod was taken: the only one; it has the most of the prompt (prefix); that one ' +
+        'had too long a queue (queue); nobody had any of it, or only load counts (load).',
+      kind: 'stack',
+      unit: 'perSecond',
+      queries: [{ expr: promql.rate('tercet_routes_total', ['reason']), legend: '{{reason}}' }],
+    },
+    {
+      title: 'Hits that did not come true',
+      description: 'Share of the prompt tokens that were expected to be cached at the pod and were not.',
+      kind: 'lines',
+      unit: 'share',
+      badAbove: 0.1,
+      queries: [
+        {
+          expr: `${promql.rate('tercet_route_tokens_total', [], { result: is('missing') })} / ${expectedTokens}`,
+          legend: 'missing',
+        },
+      ],
+    },
+    {
+      title: 'What the routers know',
+      description: 'Cached prompt blocks and tiles of all pods that a gateway knows of.',
+      kind: 'lines',
+      unit: 'count',
+      queries: [{ expr: promql.sum('tercet_route_facts', ['kind']), legend: '{{kind}}' }],
+    },
+    {
+      title: 'Snapshots instead of changes',
+      description:
+        'Readers that began anew: new ones (first), after a restart of the pod, too late to go on (expired), or ' +
+        'slower than the changes (slow). Gaps: streams in which something was missing.',
+      kind: 'lines',
+      unit: 'perSecond',
+      queries: [
+        { expr: promql.rate('tercet_fact_resyncs_total', ['reason']), legend: '{{reason}}' },
+        { expr: promql.rate('tercet_fact_gaps_total', []), legend: 'gaps' },
+      ],
+    },
+  ],
+};
+
 const leases: Row = {
   title: 'Tensor leases',
   panels: [
@@ -132,5 +181,5 @@ export const memory: Dashboard = {
   uid: 'tercet-memory',
   title: 'Tercet / Caches and transfers',
   description: 'KV and media caches, tensors that are lent, and bytes on their way between the stages.',
-  rows: [caches, leases, transfers],
+  rows: [caches, routing, leases, transfers],
 };

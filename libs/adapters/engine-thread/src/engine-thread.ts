@@ -11,6 +11,7 @@ import {
   type EngineLoad,
   type PrefillOutput,
   type PrefillTask,
+  type PrefixChange,
   type StageEngine,
   WorkLog,
   type WorkReader,
@@ -60,6 +61,7 @@ export class EngineThread implements StageEngine {
   readonly #load: SharedLoad;
   readonly #calls = new Map<number, Call>();
   readonly #exports = new Map<number, RemoteExport>();
+  #onPrefixes: ((change: PrefixChange) => void) | undefined;
   #lastId = 0;
   #closed: Promise<void> | undefined;
   /** Why nothing is taken any more. */
@@ -140,6 +142,10 @@ export class EngineThread implements StageEngine {
     return this.#load.read();
   }
 
+  watchPrefixes(listener: (change: PrefixChange) => void): void {
+    this.#onPrefixes = listener;
+  }
+
   /** Takes no new work, finishes what is there until the signal aborts, fails the rest, and ends the thread. */
   async close(signal: AbortSignal): Promise<void> {
     this.#closed ??= this.#close(signal);
@@ -216,6 +222,10 @@ export class EngineThread implements StageEngine {
 
   #receive(event: Event): void {
     if (event.kind === 'open' || event.kind === 'allocate') return;
+    if (event.kind === 'prefixes') {
+      this.#onPrefixes?.(event.change);
+      return;
+    }
     const { id } = event;
     const call = this.#calls.get(id);
     if (event.kind === 'layers') this.#exports.get(id)?.gate.advance(event.done);

@@ -44,6 +44,7 @@ class EngineHost {
     });
     // Slots also go back when a step ends that nobody waits for any more.
     setInterval(() => this.#load.write(this.#engine.load()), loadIntervalMs).unref();
+    this.#engine.watchPrefixes((change) => this.#port.postMessage({ kind: 'prefixes', change } satisfies Event));
     const { descriptor, work } = this.#engine;
     this.#post({ kind: 'open', descriptor, load: this.#load.buffer, work: work.buffer });
   }

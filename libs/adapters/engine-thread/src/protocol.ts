@@ -8,6 +8,7 @@ import type {
   EngineLoad,
   PrefillOutput,
   PrefillTask,
+  PrefixChange,
 } from '@tercet/engine';
 
 /** Asked by the thread that owns the engine's calls. `id` names a call, and the KV or session that it gave. */
@@ -37,6 +38,7 @@ export type Event =
   | ({ readonly kind: 'started'; readonly id: number; readonly kv: KvPlaces } & Omit<Started, 'kind' | 'kv'>)
   | { readonly kind: 'layers'; readonly id: number; readonly done: number }
   | { readonly kind: 'kvFailed'; readonly id: number; readonly error: ErrorOnWire }
+  | { readonly kind: 'prefixes'; readonly change: PrefixChange }
   | { readonly kind: 'output'; readonly id: number; readonly output: FirstToken | DecodeOutput };
 
 type Started = PrefillOutput & { kind: 'started' };

@@ -4,6 +4,8 @@
  * memory; the stage moves both through the tensor plane.
  */
 
+import type { BlockDigest } from '@tercet/kv';
+import type { ReuseGrid } from '@tercet/scheduler';
 import type { WorkReader } from './work-log.js';
 
 export interface EngineDescriptor {
@@ -21,6 +23,8 @@ export interface EngineDescriptor {
   readonly media?: MediaDescriptor;
   /** Present when the model embeds text. */
   readonly embeddingDim?: number;
+  /** Present when the engine keeps the KV of prompts for those that begin alike. */
+  readonly reuse?: ReuseGrid;
 }
 
 /** What a vision tower takes and gives. */
@@ -151,6 +155,12 @@ export interface EngineLoad {
   readonly prefixCachedTokens: number;
 }
 
+/** Prompt blocks that an engine stores now and did not before, and the other way round; no block is in both. */
+export interface PrefixChange {
+  readonly stored: readonly BlockDigest[];
+  readonly evicted: readonly BlockDigest[];
+}
+
 export interface StageEngine extends AsyncDisposable {
   readonly descriptor: EngineDescriptor;
   /** Media tokens, float32, [tiles * tokensPerTile, dim]. @throws feature_unsupported without a vision tower */
@@ -162,6 +172,8 @@ export interface StageEngine extends AsyncDisposable {
   /** Waits for KV space. @throws prompt_too_long, overloaded */
   reserve(task: DecodeTask, signal: AbortSignal): Promise<DecodeSession>;
   load(): EngineLoad;
+  /** The listener hears, in order, of all prompt blocks that are stored from now on. For one listener, before work. */
+  watchPrefixes(listener: (change: PrefixChange) => void): void;
   /** The latest steps, for whoever fits costs to them. */
   readonly work: WorkReader;
 }

@@ -1,4 +1,12 @@
-export { type KvAdmission, KvCache, type KvCacheOptions, type KvCopy, type KvDemand } from './kv-cache.js';
+export { type BlockDigest, blockDigestsOf, type PrefixListener } from './block-digest.js';
+export {
+  type KvAdmission,
+  KvCache,
+  type KvCacheOptions,
+  type KvCopy,
+  type KvDemand,
+  reusedTokens,
+} from './kv-cache.js';
 export { type MediaKey, type PrefixKey, type PrefixSource, prefixKeyOf } from './prefix-key.js';
 export { type PrefixMatch, PrefixTree } from './prefix-tree.js';
 export {

@@ -1,4 +1,5 @@
 import { assert } from '@tercet/base';
+import type { PrefixListener } from './block-digest.js';
 import type { PrefixKey } from './prefix-key.js';
 import { PrefixTree } from './prefix-tree.js';
 import { blocksFor, blockTokens, type SlotId, SlotPool, type SlotPoolOptions } from './slot-pool.js';
@@ -6,6 +7,8 @@ import { blocksFor, blockTokens, type SlotId, SlotPool, type SlotPoolOptions } f
 export interface KvCacheOptions extends SlotPoolOptions {
   /** A prefix is reused in multiples of this many tokens, itself a multiple of the block; 0 reuses nothing. */
   readonly reuseGrainTokens: number;
+  /** Hears which prefixes are stored. */
+  readonly onPrefix?: PrefixListener;
 }
 
 export interface KvDemand {
@@ -43,7 +46,7 @@ export type KvAdmission =
  */
 export class KvCache {
   readonly #pool: SlotPool;
-  readonly #tree = new PrefixTree();
+  readonly #tree: PrefixTree;
   readonly #grain: number;
   readonly #pinned = new Set<SlotId>();
   /** In order of use, the oldest first. */
@@ -54,6 +57,7 @@ export class KvCache {
     const grain = options.reuseGrainTokens;
     assert(grain >= 0 && grain % blockTokens === 0, 'reuse grain must be whole blocks', { grain });
     this.#pool = new SlotPool(options);
+    this.#tree = new PrefixTree(options.onPrefix);
     this.#grain = grain;
   }
 
@@ -139,12 +143,11 @@ export class KvCache {
     for (const slot of [...this.#idle]) this.#evict(slot);
   }
 
-  #match({ key, promptTokens, reusable = (storedTokens) => storedTokens }: KvDemand) {
-    if (this.#grain === 0) return undefined;
-    const tokensMax = Math.floor((promptTokens - 1) / this.#grain) * this.#grain;
-    const match = this.#tree.match(key, tokensMax / blockTokens);
+  #match(demand: KvDemand) {
+    const { key, promptTokens } = demand;
+    const match = this.#tree.match(key, reusedTokensMax(promptTokens, this.#grain) / blockTokens);
     if (match === undefined) return undefined;
-    const tokens = reusable(match.tokens - (match.tokens % this.#grain));
+    const tokens = reusedTokens(match.tokens, demand, this.#grain);
     if (tokens === match.tokens) return match;
     return tokens === 0 ? undefined : this.#tree.match(key, tokens / blockTokens);
   }
@@ -206,4 +209,21 @@ export class KvCache {
     this.#tree.truncate(slot, 0);
     this.#pool.free(slot);
   }
+}
+
+/**
+ * Of so many leading tokens that are stored, those that a prompt reuses: whole grains, never the whole prompt, and what
+ * its kernels allow.
+ */
+export function reusedTokens(
+  storedTokens: number,
+  { promptTokens, reusable = (tokens) => tokens }: Pick<KvDemand, 'promptTokens' | 'reusable'>,
+  grainTokens: number,
+): number {
+  const most = Math.min(storedTokens, reusedTokensMax(promptTokens, grainTokens));
+  return most === 0 ? 0 : reusable(most - (most % grainTokens));
+}
+
+function reusedTokensMax(promptTokens: number, grainTokens: number): number {
+  return grainTokens === 0 ? 0 : Math.floor((promptTokens - 1) / grainTokens) * grainTokens;
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals';
 import fc from 'fast-check';
+import { type BlockDigest, blockDigestsOf, type PrefixListener } from './block-digest.js';
 import { PrefixTree } from './prefix-tree.js';
 import { blockTokens, type SlotId } from './slot-pool.js';
 
@@ -19,6 +20,25 @@ describe('PrefixTree', () => {
         fc.modelRun(() => ({ model: new Map(), real: new PrefixTree() }), commands);
       }),
       { numRuns: 300 },
+    );
+  });
+
+  test('its listener knows the digests of all prefixes that some slot holds, and hears of each change once', () => {
+    fc.assert(
+      fc.property(fc.commands(treeCommands(), { maxCommands: 80, size: 'max' }), (commands) => {
+        const heard = new Set<BlockDigest>();
+        const listener: PrefixListener = {
+          stored(block) {
+            expect(heard.has(block)).toBe(false);
+            heard.add(block);
+          },
+          evicted: (block) => expect(heard.delete(block)).toBe(true),
+        };
+        const model: Model = new Map();
+        fc.modelRun(() => ({ model, real: new PrefixTree(listener) }), commands);
+        expect(heard).toEqual(new Set([...model.values()].flatMap((key) => blockDigestsOf(key))));
+      }),
+      { numRuns: 100 },
     );
   });
 });

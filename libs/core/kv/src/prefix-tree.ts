@@ -1,4 +1,5 @@
 import { assert } from '@tercet/base';
+import { type BlockDigest, blockDigestOf, type PrefixListener } from './block-digest.js';
 import type { PrefixKey } from './prefix-key.js';
 import { blockTokens, type SlotId } from './slot-pool.js';
 
@@ -12,6 +13,7 @@ export interface PrefixMatch {
 
 interface Node {
   readonly label: string;
+  readonly digest: BlockDigest;
   readonly parent: Node | undefined;
   readonly depth: number;
   readonly children: Map<string, Node>;
@@ -29,7 +31,13 @@ interface Node {
 export class PrefixTree {
   readonly #root: Node = newNode('', undefined);
   readonly #deepest = new Map<SlotId, Node>();
+  readonly #listener: PrefixListener | undefined;
   #nodeCount = 0;
+
+  /** @param listener hears of every block that the first slot stores and the last one loses */
+  constructor(listener?: PrefixListener) {
+    this.#listener = listener;
+  }
 
   get nodeCount(): number {
     return this.#nodeCount;
@@ -75,6 +83,7 @@ export class PrefixTree {
         child = newNode(label, node);
         node.children.set(label, child);
         this.#nodeCount++;
+        this.#listener?.stored(child.digest);
       }
       child.slots.add(slot);
       node = child;
@@ -93,6 +102,7 @@ export class PrefixTree {
       if (node.slots.size === 0) {
         parent.children.delete(node.label);
         this.#nodeCount--;
+        this.#listener?.evicted(node.digest);
       }
       node = parent;
     }
@@ -102,5 +112,7 @@ export class PrefixTree {
 }
 
 function newNode(label: string, parent: Node | undefined): Node {
-  return { label, parent, depth: parent === undefined ? 0 : parent.depth + 1, children: new Map(), slots: new Set() };
+  const depth = parent === undefined ? 0 : parent.depth + 1;
+  const digest = parent === undefined ? (0 as BlockDigest) : blockDigestOf(label, parent.digest);
+  return { label, digest, parent, depth, children: new Map(), slots: new Set() };
 }

@@ -1,3 +1,4 @@
+import { digestOf } from '@tercet/base';
 import type { ImagePlan, PlannedTile } from './image-plan.js';
 
 export interface TileContent {
@@ -17,4 +18,14 @@ export function contentKeyOf({ contentHash, plan, tile, preprocessingDigest }: T
   const sizes = `${plan.boundedWidth}x${plan.boundedHeight}>${plan.resizedWidth}x${plan.resizedHeight}`;
   const place = tile.globalView ? `all>${tile.size}` : `${tile.x},${tile.y}+${tile.size}`;
   return `${contentHash}/${sizes}/${place}/${preprocessingDigest}`;
+}
+
+/** Names media tokens in a cache. Separates tenants, so that no time tells which pictures others sent. */
+export function cacheKeyOf(tenant: string, contentKey: string): string {
+  return `${tenant.length}:${tenant}${contentKey}`;
+}
+
+/** Stands for media tokens in what others are told of a cache. */
+export function mediaDigestOf(cacheKey: string): number {
+  return digestOf(cacheKey);
 }

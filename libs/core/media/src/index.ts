@@ -1,4 +1,4 @@
-export { contentKeyOf, type TileContent } from './content-key.js';
+export { cacheKeyOf, contentKeyOf, mediaDigestOf, type TileContent } from './content-key.js';
 export {
   type ImageLimits,
   type ImagePlan,

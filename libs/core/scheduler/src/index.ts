@@ -16,6 +16,7 @@ export {
   spentTokens,
   type TokensPlan,
 } from './plan-step.js';
+export { type KernelRun, type ReuseGrid, reuseGridOf, reuseOf, type StoredPrompt } from './reuse-grid.js';
 export {
   emptyState,
   type KvRoom,

@@ -1,6 +1,7 @@
 import type { Clock } from '@tercet/base';
 import { TercetError, wire } from '@tercet/contracts';
 import type { MediaDescriptor, StageEngine } from '@tercet/engine';
+import { cacheKeyOf } from '@tercet/media';
 import { callOf } from './from-wire.js';
 import { LentTensors } from './lent.js';
 import { mediaLayoutDigest } from './media-layout.js';
@@ -144,9 +145,4 @@ export class EncodeStage implements MountedStage {
 interface NamedCall {
   readonly request: wire.EncodeTilesRequest;
   readonly requestId: string;
-}
-
-/** Separates tenants, so that no time tells which pictures others sent. */
-function cacheKeyOf(tenant: string, contentKey: string): string {
-  return `${tenant.length}:${tenant}${contentKey}`;
 }

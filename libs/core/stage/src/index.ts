@@ -6,4 +6,4 @@ export { MemoryTensors, type MemoryTensorsOptions } from './memory-tensors.js';
 export { PrefillStage, type PrefillStageOptions } from './prefill-stage.js';
 export { type MountedStage, RoleHost, type RoleHostOptions, type RoleState } from './role-host.js';
 export type { LentSegment, LentTensor, PullTarget, TensorPort } from './tensor-port.js';
-export { TileCache } from './tile-cache.js';
+export { TileCache, type TileChange } from './tile-cache.js';

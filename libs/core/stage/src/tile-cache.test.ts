@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
+import { mediaDigestOf } from '@tercet/media';
 import fc from 'fast-check';
-import { TileCache } from './tile-cache.js';
+import { TileCache, type TileChange } from './tile-cache.js';
 
 const rowsOf = (length: number, value = 1) => new Float32Array(length).fill(value);
 
@@ -27,6 +28,20 @@ describe('TileCache', () => {
     cache.put('a', rowsOf(4));
     cache.put('b', rowsOf(5));
     expect([cache.get('a') !== undefined, cache.get('b'), cache.bytes]).toEqual([true, undefined, 16]);
+  });
+
+  test('tells what came and what went for it, and nothing when a tile is put again', () => {
+    const changes: TileChange[] = [];
+    const cache = new TileCache(2 * 16, (change) => changes.push(change));
+    for (const key of ['a', 'b', 'b']) cache.put(key, rowsOf(4));
+    cache.put('c', rowsOf(8));
+    cache.put('d', rowsOf(9));
+    const [a, b, c] = ['a', 'b', 'c'].map(mediaDigestOf) as [number, number, number];
+    expect(changes).toEqual([
+      { stored: [a], evicted: [] },
+      { stored: [b], evicted: [] },
+      { stored: [c], evicted: [a, b] },
+    ]);
   });
 
   test('holds at most its bytes, and as many as its entries have', () => {

@@ -1,5 +1,13 @@
+import { mediaDigestOf } from '@tercet/media';
+
 interface Entry {
   readonly rows: Float32Array;
+}
+
+/** What came into the cache and went out of it, as digests. */
+export interface TileChange {
+  readonly stored: readonly number[];
+  readonly evicted: readonly number[];
 }
 
 /**
@@ -7,11 +15,13 @@ interface Entry {
  */
 export class TileCache {
   readonly #bytesMax: number;
+  readonly #onChange: ((change: TileChange) => void) | undefined;
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 
-  constructor(bytesMax: number) {
+  constructor(bytesMax: number, onChange?: (change: TileChange) => void) {
     this.#bytesMax = bytesMax;
+    this.#onChange = onChange;
   }
 
   get bytes(): number {
@@ -29,13 +39,23 @@ export class TileCache {
   /** Keeps a copy of the rows, unless they alone are larger than the cache. */
   put(key: string, rows: Float32Array): void {
     if (rows.byteLength > this.#bytesMax) return;
+    const isNew = !this.#entries.has(key);
     this.#drop(key);
     this.#entries.set(key, { rows: rows.slice() });
     this.#bytes += rows.byteLength;
+    const evicted = this.#makeRoom();
+    if (isNew) this.#onChange?.({ stored: [mediaDigestOf(key)], evicted: evicted.map(mediaDigestOf) });
+  }
+
+  /** @returns what went */
+  #makeRoom(): string[] {
+    const evicted: string[] = [];
     for (const oldest of this.#entries.keys()) {
-      if (this.#bytes <= this.#bytesMax) return;
+      if (this.#bytes <= this.#bytesMax) break;
       this.#drop(oldest);
+      evicted.push(oldest);
     }
+    return evicted;
   }
 
   #drop(key: string): void {

@@ -1,5 +1,5 @@
 import { TercetError, wire } from '@tercet/contracts';
-import { dealTiles, encodeRequest, spansOf } from './encode.js';
+import { encodeRequest, shardsOf, spansOf } from './encode.js';
 import type { PodView, RoutePlan } from './plan.js';
 import type { PreparedPrompt } from './prepare.js';
 import type { StageCalls } from './stage-calls.js';
@@ -68,7 +68,7 @@ async function encodeMedia<Pod>(
   const { calls, plan, prompt, model } = options;
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
-  const shards = dealTiles(prompt.tiles, plan.encoders).map(async (shard) => {
+  const shards = shardsOf(prompt.tiles, plan.encoders).map(async (shard) => {
     const { encoder } = shard;
     try {
       const reader = plan.prefill.podId;

@@ -2,7 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
 import fc from 'fast-check';
 import { dealInputs } from './embeddings.js';
-import { dealTiles } from './encode.js';
+import { shardsOf } from './encode.js';
 import type { PodView } from './plan.js';
 
 const encodersOf = (count: number): PodView<string>[] =>
@@ -20,25 +20,25 @@ const tilesOf = (perImage: readonly number[]) =>
     Array.from({ length: count }, (_, tileIndex) => ({ imageIndex, tileIndex, start: 0, tokens: 4, contentKey: '' })),
   );
 
-describe('dealTiles', () => {
-  test('every tile once and in order, shares that differ by less than the largest share, one image a shard', () => {
+describe('shardsOf', () => {
+  test('every tile once, at its encoder; a shard for each image that an encoder has tiles of', () => {
     fc.assert(
       fc.property(
         fc.array(fc.integer({ min: 1, max: 17 }), { minLength: 1, maxLength: 6 }),
-        fc.integer({ min: 1, max: 5 }),
-        (perImage, count) => {
+        fc.array(fc.nat({ max: 3 }), { minLength: 102, maxLength: 102 }),
+        (perImage, dealt) => {
           const tiles = tilesOf(perImage);
-          const shards = dealTiles(tiles, encodersOf(count));
-          expect(shards.flatMap((shard) => shard.tiles)).toEqual(tiles);
-          for (const shard of shards) {
-            expect(new Set(shard.tiles.map(({ imageIndex }) => imageIndex))).toEqual(new Set([shard.imageIndex]));
-          }
-          const most = Math.ceil(tiles.length / count);
-          const loads = new Map<string, number>();
-          for (const { encoder, tiles: some } of shards) {
-            loads.set(encoder.podId, (loads.get(encoder.podId) ?? 0) + some.length);
-          }
-          expect(Math.max(...loads.values())).toBeLessThanOrEqual(most);
+          const encoders = tiles.map((_, i) => encodersOf(4)[dealt[i] as number] as PodView<string>);
+          const shards = shardsOf(tiles, encoders);
+          const placed = shards.flatMap((shard) => shard.tiles.map((tile) => ({ tile, podId: shard.encoder.podId })));
+          expect(placed).toHaveLength(tiles.length);
+          for (const { tile, podId } of placed) expect(encoders[tiles.indexOf(tile)]?.podId).toBe(podId);
+          const names = shards.map(({ encoder, imageIndex, tiles: some }) => {
+            expect(new Set(some.map((tile) => tile.imageIndex))).toEqual(new Set([imageIndex]));
+            expect(some).toEqual(some.toSorted((a, b) => a.tileIndex - b.tileIndex));
+            return `${encoder.podId} ${imageIndex}`;
+          });
+          expect(new Set(names).size).toBe(shards.length);
         },
       ),
     );

@@ -9,20 +9,18 @@ export interface EncodeShard<Pod> {
   readonly tiles: readonly TileSlots[];
 }
 
-/**
- * Deals the tiles of a request over all encoders, in order and as evenly as whole tiles allow. A shard never holds
- * tiles of two images.
- */
-export function dealTiles<Pod>(tiles: readonly TileSlots[], encoders: readonly PodView<Pod>[]): EncodeShard<Pod>[] {
-  const share = Math.ceil(tiles.length / Math.max(1, encoders.length));
-  const shards: { encoder: PodView<Pod>; imageIndex: number; tiles: TileSlots[] }[] = [];
+/** The tiles of each encoder, image by image, in order. @param encoders one for each tile */
+export function shardsOf<Pod>(tiles: readonly TileSlots[], encoders: readonly PodView<Pod>[]): EncodeShard<Pod>[] {
+  const shards = new Map<string, { encoder: PodView<Pod>; imageIndex: number; tiles: TileSlots[] }>();
   for (const [index, tile] of tiles.entries()) {
-    const encoder = encoders[Math.floor(index / share)] as PodView<Pod>;
-    const last = shards.at(-1);
-    if (last?.encoder === encoder && last.imageIndex === tile.imageIndex) last.tiles.push(tile);
-    else shards.push({ encoder, imageIndex: tile.imageIndex, tiles: [tile] });
+    const encoder = encoders[index] as PodView<Pod>;
+    const { imageIndex } = tile;
+    const key = `${imageIndex} ${encoder.podId}`;
+    const shard = shards.get(key);
+    if (shard === undefined) shards.set(key, { encoder, imageIndex, tiles: [tile] });
+    else shard.tiles.push(tile);
   }
-  return shards;
+  return [...shards.values()];
 }
 
 /** The call that encodes a shard. */

@@ -3,7 +3,9 @@ import { describe, expect, test } from '@jest/globals';
 import { TercetError } from '@tercet/contracts';
 import fc from 'fast-check';
 import { type Fault, MemorySystem, testModel } from '../testing/memory-system.js';
+import { byCache } from './choose.js';
 import type { AnswerEvent, GenerationRequest } from './request.js';
+import type { RouteCounts } from './route-reports.js';
 
 const model = testModel();
 const sampling = {
@@ -106,7 +108,7 @@ describe('Pipeline', () => {
     const podId = fc.constantFrom('encode-0', 'prefill-0', 'decode-0', 'decode-1');
     const fault = fc.record({ podId, afterEvents: fc.nat({ max: 16 }), error });
     const property = fc.asyncProperty(fc.array(fault, { maxLength: 2 }), async (faults) => {
-      await using system = new MemorySystem({ roles: [...pods, 'prefill-1'] });
+      await using system = new MemorySystem({ roles: [...pods, 'prefill-1', 'decode-2'] });
       system.faults = [...faults];
       const events = await system.run(requestOf());
       expect(tokensOf(events)).toEqual(expected);
@@ -176,7 +178,7 @@ describe('Pipeline', () => {
   });
 
   test('media that nobody read, because prefill refused the call, are given up with it', async () => {
-    await using system = new MemorySystem({ roles: [...pods, 'prefill-1'] });
+    await using system = new MemorySystem({ roles: [...pods, 'prefill-1', 'decode-2'] });
     system.faults = [{ podId: 'prefill-0', afterEvents: -1, error: new TercetError('epoch_stale') }];
     expect(finishedOf(await system.run(requestOf())).timeline.attempts).toBe(2);
     await settled();
@@ -209,6 +211,39 @@ function longPrompt(): Partial<GenerationRequest> {
 function textOf(events: readonly AnswerEvent[]): string {
   return events.map((event) => (event.kind === 'accepted' ? '' : event.text)).join('');
 }
+
+describe('a pipeline that routes by what is cached', () => {
+  const roles = ['encode-0', 'encode-1', 'prefill-0', 'prefill-1', 'decode-0', 'decode-1'];
+  const chooser = byCache(() => ({ fixedMs: 0, perTokenMs: 1, perTokenSquaredMs: 0 }));
+
+  test('finds at the pod what it expected there, with images, for each tenant and after a failure', async () => {
+    const tokens: { expected: number; found: number }[] = [];
+    const reasons: string[] = [];
+    const counts: RouteCounts = {
+      routed: (_, reason) => reasons.push(reason),
+      predicted: (_, predicted) => tokens.push(predicted),
+    };
+    await using system = new MemorySystem({ roles, chooser, counts });
+    const ask = async (more: Partial<GenerationRequest> = {}) => {
+      const { timeline, usage } = finishedOf(await system.run(requestOf(more)));
+      await settled();
+      return { ...timeline.pods, ...timeline.route, cachedTokens: usage.cachedTokens };
+    };
+    const first = await ask({ tenant: 'a' });
+    const again = await ask({ tenant: 'a' });
+    expect(again).toMatchObject({ prefill: first.prefill, encode: first.encode, reason: 'prefix' });
+    expect(again.expectedTokens).toBeGreaterThan(0);
+    // Of equals the emptier cache, and never the prefix of another tenant.
+    expect(await ask({ tenant: 'b' })).toMatchObject({ reason: 'load', cachedTokens: 0, expectedTokens: 0 });
+    system.faults = [{ podId: 'decode-0', afterEvents: 5, error: new TercetError('pod_unreachable') }];
+    await ask({ tenant: 'a' });
+    system.faults = [{ podId: first.prefill, afterEvents: -1, error: new TercetError('pod_unreachable') }];
+    expect((await ask({ tenant: 'a' })).prefill).not.toBe(first.prefill);
+    expect(tokens.map(({ expected }) => expected)).toEqual(tokens.map(({ found }) => found));
+    expect(tokens.length).toBeGreaterThanOrEqual(6);
+    expect(reasons.slice(0, 3)).toEqual(['load', 'prefix', 'load']);
+  });
+});
 
 /** Everything that was cancelled has let go. */
 async function settled(): Promise<void> {

@@ -1,15 +1,18 @@
 import type { Clock } from '@tercet/base';
 import { TercetError, toTercetError } from '@tercet/contracts';
+import { cacheKeyOf, mediaDigestOf } from '@tercet/media';
 import { type Log, traceFields } from '@tercet/telemetry';
 import type { Admission } from './admission.js';
 import { Answer } from './answer.js';
 import { type AttemptEvent, runAttempt } from './attempt.js';
 import { Deadline } from './deadline.js';
 import { estimateTokens } from './estimate-tokens.js';
-import { type PlanNeed, type PodView, planRoute, type RoutePlan } from './plan.js';
+import { type Chooser, type PlanNeed, type PodView, planRoute, type RoutePlan } from './plan.js';
 import { pointsAtPod } from './points-at-pod.js';
 import { fetchImages, type Prepare, type PreparedPrompt, tokenizePrompt } from './prepare.js';
+import { prefixesOf } from './prompt-prefix.js';
 import type { AnswerEvent, GenerationRequest, Timeline } from './request.js';
+import { type RouteReports, takenRoute } from './route-reports.js';
 import type { PodSource, StageCalls } from './stage-calls.js';
 import { Stopwatch } from './stopwatch.js';
 
@@ -18,6 +21,8 @@ export interface PipelineOptions<Pod> {
   readonly calls: StageCalls<Pod>;
   readonly prepare: Prepare;
   readonly admission: Pick<Admission, 'enter'>;
+  readonly chooser: Chooser;
+  readonly routes: RouteReports;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: PipelineLimits;
@@ -82,13 +87,15 @@ export class Pipeline<Pod> {
   }
 
   async *#attempt(course: Course<Pod>, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
-    const { calls, pods } = this.#options;
+    const { calls, pods, routes } = this.#options;
     const { request, prompt, answer, stopwatch } = course;
     // The attempt before this one died between the last token and its end.
     if (answer.tokenIds.length >= course.tokensMax) return yield course.finish('length');
     const plan = await this.#plan(course, signal);
     stopwatch.mark('planned');
     course.plan = plan;
+    routes.planned(request, { plan, attempt: course.attempts });
+    using pending = pods.expect(plan.prefill.pod, plan.route.expected?.computeMs ?? 0);
     const attempt = runAttempt(
       {
         calls,
@@ -108,6 +115,8 @@ export class Pipeline<Pod> {
       signal,
     );
     for await (const event of attempt) {
+      if (event.kind === 'started') routes.started(request, { plan, cachedTokens: event.cachedTokens });
+      if (event.kind === 'token') pending[Symbol.dispose]();
       const out = course.take(event);
       if (out !== undefined) yield out;
       if (out?.kind === 'finished') return;
@@ -117,10 +126,10 @@ export class Pipeline<Pod> {
 
   /** Waits for pods that are missing, as long as the limits allow. @throws no_pod */
   async #plan(course: Course<Pod>, signal: AbortSignal): Promise<RoutePlan<Pod>> {
-    const { pods, limits } = this.#options;
+    const { pods, limits, chooser } = this.#options;
     using patience = new Deadline(limits.podWaitMs, signal);
     for (;;) {
-      const planned = planRoute(pods.ready(), course.need());
+      const planned = planRoute(pods.ready(), course.need(), chooser);
       if (planned.kind === 'planned') return planned.plan;
       await pods.changed(patience.signal);
       signal.throwIfAborted();
@@ -167,11 +176,16 @@ class Course<Pod> {
 
   need(): PlanNeed {
     const { request, prompt, avoid, tokensMax, answer } = this;
+    const generatedTokens = answer.tokenIds.length;
+    const tokenIds = Uint32Array.from([...prompt.tokenIds, ...answer.tokenIds]);
+    const { tenant } = request;
     return {
       model: request.model.name,
-      tileCount: prompt.tiles.length,
+      tiles: prompt.tiles.map(({ contentKey }) => mediaDigestOf(cacheKeyOf(tenant, contentKey))),
+      promptTokens: tokenIds.length,
+      prefixOf: prefixesOf({ tokenIds, generatedTokens, media: prompt.tiles, tenant }),
       mediaKey: prompt.images[0]?.contentHash ?? '',
-      needsDecode: tokensMax - answer.tokenIds.length > 1,
+      needsDecode: tokensMax - generatedTokens > 1,
       avoid,
     };
   }
@@ -216,8 +230,10 @@ class Course<Pod> {
   #timeline(): Timeline {
     const { plan, stopwatch, answer, attempts, request } = this;
     const name = (view: PodView<Pod> | undefined) => view?.podId ?? '';
-    const pods = { encode: (plan?.encoders ?? []).map(name), prefill: name(plan?.prefill), decode: name(plan?.decode) };
+    const encode = [...new Set((plan?.encoders ?? []).map(name))];
+    const pods = { encode, prefill: name(plan?.prefill), decode: name(plan?.decode) };
     const { requestId } = request;
-    return { requestId, ...stopwatch.times(answer.tokenIds.length), attempts, pods };
+    const route = plan && { route: takenRoute(plan.route) };
+    return { requestId, ...stopwatch.times(answer.tokenIds.length), attempts, pods, ...route };
   }
 }

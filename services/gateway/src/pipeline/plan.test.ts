@@ -1,20 +1,31 @@
 import { describe, expect, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
 import fc from 'fast-check';
+import { byLoad } from './choose.js';
 import { type PlanNeed, type PodView, planRoute } from './plan.js';
 
 const { ROLE_ENCODE, ROLE_PREFILL, ROLE_DECODE } = wire.Role;
-const need: PlanNeed = { model: 'm', tileCount: 0, mediaKey: '', needsDecode: true, avoid: new Set() };
+const need: PlanNeed = {
+  model: 'm',
+  tiles: [],
+  mediaKey: '',
+  promptTokens: 100,
+  prefixOf: () => ({ blocks: [], reused: () => 0 }),
+  needsDecode: true,
+  avoid: new Set(),
+};
+
+const tiles = (count: number) => Array.from({ length: count }, (_, i) => i);
 
 function pod(podId: string, role: wire.Role, more: Partial<PodView<string>> = {}): PodView<string> {
   return { pod: podId, podId, role, epoch: 1n, model: 'm', modelDigest: 'd', busy: 0, ...more };
 }
 
 function planOf(pods: readonly PodView<string>[], more: Partial<PlanNeed> = {}) {
-  const planned = planRoute(pods, { ...need, ...more });
+  const planned = planRoute(pods, { ...need, ...more }, byLoad);
   if (planned.kind === 'missing') return wire.Role[planned.role];
   const { encoders, prefill, decode } = planned.plan;
-  return [encoders.map(({ podId }) => podId), prefill.podId, decode?.podId];
+  return [[...new Set(encoders.map(({ podId }) => podId))], prefill.podId, decode?.podId];
 }
 
 describe('planRoute', () => {
@@ -32,7 +43,7 @@ describe('planRoute', () => {
     expect(planOf([])).toBe('ROLE_PREFILL');
     expect(planOf([pod('p', ROLE_PREFILL)])).toBe('ROLE_DECODE');
     expect(planOf([pod('p', ROLE_PREFILL)], { needsDecode: false })).toEqual([[], 'p', undefined]);
-    expect(planOf([pod('p', ROLE_PREFILL), pod('d', ROLE_DECODE)], { tileCount: 1 })).toBe('ROLE_ENCODE');
+    expect(planOf([pod('p', ROLE_PREFILL), pod('d', ROLE_DECODE)], { tiles: tiles(1) })).toBe('ROLE_ENCODE');
     expect(planOf([pod('p', ROLE_PREFILL, { model: 'other' })])).toBe('ROLE_PREFILL');
   });
 
@@ -44,7 +55,7 @@ describe('planRoute', () => {
       pod('e0', ROLE_ENCODE, { modelDigest: 'old' }),
     ];
     expect(planOf(pods)).toEqual([[], 'p', 'd1']);
-    expect(planOf(pods, { tileCount: 2 })).toBe('ROLE_ENCODE');
+    expect(planOf(pods, { tiles: tiles(2) })).toBe('ROLE_ENCODE');
   });
 
   test('a pod that failed the request is taken only where there is no other', () => {
@@ -57,10 +68,10 @@ describe('planRoute', () => {
     const encoders = ['e0', 'e1', 'e2', 'e3'].map((id) => pod(id, ROLE_ENCODE));
     const pods = [...encoders, pod('p', ROLE_PREFILL), pod('d', ROLE_DECODE)];
     const used = (more: Partial<PlanNeed>) => planOf(pods, more)[0] as unknown as string[];
-    expect(used({ tileCount: 9, mediaKey: 'a' }).toSorted()).toEqual(['e0', 'e1', 'e2', 'e3']);
-    const firsts = Array.from({ length: 40 }, (_, i) => used({ tileCount: 1, mediaKey: `picture ${i}` })[0]);
+    expect(used({ tiles: tiles(9), mediaKey: 'a' }).toSorted()).toEqual(['e0', 'e1', 'e2', 'e3']);
+    const firsts = Array.from({ length: 40 }, (_, i) => used({ tiles: tiles(1), mediaKey: `picture ${i}` })[0]);
     expect(new Set(firsts)).toEqual(new Set(['e0', 'e1', 'e2', 'e3']));
-    expect(used({ tileCount: 1, mediaKey: 'picture 7' })).toEqual([firsts[7]]);
+    expect(used({ tiles: tiles(1), mediaKey: 'picture 7' })).toEqual([firsts[7]]);
   });
 
   test('whatever pods there are: roles fit, weights are the same, and nobody less busy was passed over', () => {
@@ -73,7 +84,7 @@ describe('planRoute', () => {
     fc.assert(
       fc.property(fc.array(view, { maxLength: 12 }), fc.nat(6), fc.boolean(), (views, tileCount, needsDecode) => {
         const pods = views.map((more, i) => pod(`pod-${i}`, more.role, more));
-        const planned = planRoute(pods, { ...need, tileCount, needsDecode });
+        const planned = planRoute(pods, { ...need, tiles: tiles(tileCount), needsDecode }, byLoad);
         if (planned.kind === 'missing') return;
         const { encoders, prefill, decode } = planned.plan;
         const chosen = [...encoders, prefill, ...(decode === undefined ? [] : [decode])];
@@ -81,7 +92,7 @@ describe('planRoute', () => {
         expect(chosen.every(({ model }) => model === 'm')).toBe(true);
         expect([prefill.role, decode?.role ?? ROLE_DECODE]).toEqual([ROLE_PREFILL, ROLE_DECODE]);
         expect(decode !== undefined).toBe(needsDecode);
-        expect(encoders.length).toBeLessThanOrEqual(tileCount);
+        expect(encoders.length).toBe(tileCount);
         const rivals = pods.filter(({ role, model }) => role === ROLE_PREFILL && model === 'm');
         expect(prefill.busy).toBe(Math.min(...rivals.map(({ busy }) => busy)));
       }),

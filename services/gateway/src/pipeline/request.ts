@@ -1,4 +1,5 @@
 import type { wire } from '@tercet/contracts';
+import type { RouteReason } from '@tercet/routing';
 import type { Priority } from '@tercet/tenancy';
 import type { ChatMessage } from '@tercet/text';
 import type { ServedModel } from '../models/served-model.js';
@@ -64,6 +65,14 @@ export interface Timeline {
   readonly tokensPerSecond: number;
   readonly attempts: number;
   readonly pods: { readonly encode: readonly string[]; readonly prefill: string; readonly decode: string };
+  readonly route?: TakenRoute;
+}
+
+/** Why the prefill pod of the last attempt was taken. */
+export interface TakenRoute {
+  readonly reason: RouteReason;
+  /** Tokens of the prompt that were expected to be cached there; absent where only load counts. */
+  readonly expectedTokens?: number;
 }
 
 export type AnswerEvent =

@@ -14,6 +14,8 @@ export interface PodSource<Pod> {
   ready(): readonly PodView<Pod>[];
   /** Nothing is sent there until it was asked again. */
   forget(pod: Pod): void;
+  /** So much prefill goes there: until it is disposed of, the plans of others reckon with it. */
+  expect(pod: Pod, prefillMs: number): Disposable;
   /** @throws no_pod when the signal aborts before anything changed */
   changed(signal: AbortSignal): Promise<void>;
 }

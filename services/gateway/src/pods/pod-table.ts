@@ -1,10 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Clock } from '@tercet/base';
 import { TercetError, toTercetError, wire } from '@tercet/contracts';
+import { PodFacts } from '@tercet/facts';
 import { GrpcChannel, type GrpcTls } from '@tercet/grpc';
+import { blockTokens } from '@tercet/kv';
 import type { Log } from '@tercet/telemetry';
-import type { PodView } from '../pipeline/plan.js';
+import type { KnownOfPod, PodView } from '../pipeline/plan.js';
 import type { Discovery } from './discovery.js';
+import { followFacts, followWork } from './follow.js';
+import type { ModelCosts } from './model-costs.js';
 
 export interface PodTableOptions {
   readonly discovery: Discovery;
@@ -13,8 +17,16 @@ export interface PodTableOptions {
   readonly tls?: GrpcTls | undefined;
   /** Whether what a pod says of itself counts; one that is not trusted serves nothing. */
   readonly isTrusted?: (podId: string) => boolean;
+  /** Asks pods for what they have cached and what their steps cost; absent, only load is known of them. */
+  readonly knowing?: PodKnowing | undefined;
   readonly clock: Clock;
   readonly log: Log;
+}
+
+export interface PodKnowing {
+  readonly costs: ModelCosts;
+  /** Of a pod. */
+  readonly factKeysMax: number;
 }
 
 /** A stage process as the gateway sees it. */
@@ -24,11 +36,17 @@ export class Pod {
   status: wire.WorkerStatus | undefined;
   /** Calls of this gateway that run there: newer than any report. */
   calls = 0;
+  /** Of those requests that the pod had when it was asked last, those that are not this gateway's. */
+  otherRequests = 0;
+  /** Prefill that this gateway sent there and that has no first token yet. */
+  pendingMs = 0;
+  readonly facts: PodFacts;
   /** Aborts when the pod is not among those that there are any more. */
   readonly gone = new AbortController();
 
-  constructor(endpoint: string, tls?: GrpcTls) {
+  constructor(endpoint: string, { tls, factKeysMax }: { tls: GrpcTls | undefined; factKeysMax: number }) {
     this.endpoint = endpoint;
+    this.facts = new PodFacts({ keysMax: factKeysMax });
     this.channel = GrpcChannel.open(endpoint, tls);
   }
 }
@@ -50,6 +68,7 @@ export class PodTable implements Disposable {
   #changed = Promise.withResolvers<void>();
   #hurry = new AbortController();
   #waiting = 0;
+  #factGaps = 0;
 
   constructor(options: PodTableOptions) {
     this.#options = options;
@@ -65,8 +84,30 @@ export class PodTable implements Disposable {
       const { podId, role, epoch, model, load } = status;
       if (!isTrusted(podId)) return [];
       const busy = Math.max(pod.calls, (load?.running ?? 0) + (load?.waiting ?? 0));
-      return [{ pod, podId, role, epoch, model, modelDigest: status.modelDigest, busy }];
+      const { modelDigest } = status;
+      return [{ pod, podId, role, epoch, model, modelDigest, busy, known: this.#known(pod, status) }];
     });
+  }
+
+  /** Cached things of all pods that are known of, and how often a pod's were incomplete and were asked for anew. */
+  facts(): { readonly prefix: number; readonly media: number; readonly gaps: number } {
+    const counts = [...this.#pods.values()].map(({ facts }) => facts.keyCount);
+    return {
+      prefix: counts.reduce((sum, { prefixBlocks }) => sum + prefixBlocks, 0),
+      media: counts.reduce((sum, { media }) => sum + media, 0),
+      gaps: this.#factGaps,
+    };
+  }
+
+  expect(pod: Pod, prefillMs: number): Disposable {
+    pod.pendingMs += prefillMs;
+    let isOver = false;
+    return {
+      [Symbol.dispose]() {
+        if (!isOver) pod.pendingMs -= prefillMs;
+        isOver = true;
+      },
+    };
   }
 
   statuses(): wire.WorkerStatus[] {
@@ -131,10 +172,37 @@ export class PodTable implements Disposable {
     this.#leaving = this.#leaving.filter((pod) => !isIdle(pod));
     for (const endpoint of now) {
       if (this.#pods.has(endpoint)) continue;
-      const pod = new Pod(endpoint, this.#options.tls);
+      const { tls, knowing } = this.#options;
+      const pod = new Pod(endpoint, { tls, factKeysMax: knowing?.factKeysMax ?? 0 });
       this.#pods.set(endpoint, pod);
       void this.#watch(pod);
+      if (knowing !== undefined) this.#learnOf(pod, knowing);
     }
+  }
+
+  /** Until the pod or the table is gone. */
+  #learnOf(pod: Pod, { costs }: PodKnowing): void {
+    const { log, pollMs } = this.#options;
+    const signal = AbortSignal.any([this.#stop.signal, pod.gone.signal]);
+    const onGap = () => {
+      this.#factGaps++;
+    };
+    const onWork = (work: readonly wire.WorkSample[]) => costs.learn(pod.status?.model ?? '', work);
+    void followFacts(pod, { onGap, log }, signal);
+    void followWork(pod, { intervalMs: pollMs, onWork }, signal);
+  }
+
+  #known(pod: Pod, status: wire.WorkerStatus): KnownOfPod | undefined {
+    if (this.#options.knowing === undefined) return undefined;
+    const { facts, pendingMs, otherRequests } = pod;
+    const { kvBlocksTotal = 0, kvBlocksUsed = 0 } = status.load ?? {};
+    return {
+      facts: facts.isOf(status) ? facts : undefined,
+      reuse: status.reuse,
+      pendingMs,
+      otherRequests,
+      freeTokens: (kvBlocksTotal - kvBlocksUsed) * blockTokens,
+    };
   }
 
   #askSoon(): void {
@@ -151,6 +219,8 @@ export class PodTable implements Disposable {
       try {
         const either = AbortSignal.any([signal, AbortSignal.timeout(pollTimeoutMs)]);
         pod.status = await worker.getStatus({}, { signal: either });
+        const { running = 0, waiting = 0 } = pod.status.load ?? {};
+        pod.otherRequests = Math.max(0, running + waiting - pod.calls);
         if (!wasReachable) log.info('pod.back', { endpoint: pod.endpoint, podId: pod.status.podId });
         wasReachable = true;
       } catch (error) {

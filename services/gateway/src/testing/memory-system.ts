@@ -2,13 +2,16 @@ import { fileURLToPath } from 'node:url';
 import { ManualClock } from '@tercet/base';
 import { TercetError } from '@tercet/contracts';
 import { EmbeddedEngine, FakeBackend, greedySampler } from '@tercet/engine';
+import { FactJournal, PodFacts } from '@tercet/facts';
 import { DecodeStage, EncodeStage, MemoryTensors, PrefillStage, TileCache } from '@tercet/stage';
 import { unlimited } from '@tercet/tenancy';
 import { openModel, type ServedModel } from '../models/served-model.js';
 import { Admission } from '../pipeline/admission.js';
+import { byLoad } from '../pipeline/choose.js';
 import { Pipeline, type PipelineLimits } from '../pipeline/pipeline.js';
-import type { PodView } from '../pipeline/plan.js';
+import type { Chooser, PodView } from '../pipeline/plan.js';
 import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
+import { type RouteCounts, RouteReports } from '../pipeline/route-reports.js';
 import type { StageCalls } from '../pipeline/stage-calls.js';
 
 type Stage = EncodeStage | PrefillStage | DecodeStage;
@@ -52,6 +55,14 @@ export function testModel(): ServedModel {
   return { ...model, vision: { shape: vision, patchesPerTile: 16, preprocessingDigest: 'test', placeholderTokenId } };
 }
 
+export interface MemorySystemOptions {
+  readonly roles?: readonly string[];
+  readonly runningMax?: number;
+  readonly limits?: Partial<PipelineLimits>;
+  readonly chooser?: Chooser;
+  readonly counts?: RouteCounts;
+}
+
 /** Encode, prefill and decode in one process, without sockets: the pipeline's other side in tests. */
 export class MemorySystem implements AsyncDisposable {
   readonly clock = new ManualClock(1000);
@@ -65,8 +76,9 @@ export class MemorySystem implements AsyncDisposable {
   readonly pipeline: Pipeline<MemoryPod>;
   faults: Fault[] = [];
   readonly #forgotten = new Set<string>();
+  readonly #over = new AbortController();
 
-  constructor(options: { roles?: readonly string[]; runningMax?: number; limits?: Partial<PipelineLimits> } = {}) {
+  constructor(options: MemorySystemOptions = {}) {
     for (const name of options.roles ?? ['encode-0', 'encode-1', 'prefill-0', 'decode-0', 'decode-1'])
       this.#addPod(name);
     this.admission = new Admission({
@@ -76,18 +88,22 @@ export class MemorySystem implements AsyncDisposable {
       clock: this.clock,
     });
     const fetch = async () => new Uint8Array(0);
+    const log = { info: () => undefined, error: () => undefined };
     const mediaLimits = { imagesMax: 4, bytesMax: 10_000, pixelsMax: 10_000, edgeMax: 1000, tilesMax: 4 };
     this.pipeline = new Pipeline({
       pods: {
         ready: () => this.pods.filter(({ podId }) => !this.#forgotten.has(podId)),
         forget: ({ podId }) => this.#forgotten.add(podId),
+        expect: () => ({ [Symbol.dispose]: () => undefined }),
         changed: (signal) => changed(signal),
       },
+      chooser: options.chooser ?? byLoad,
+      routes: new RouteReports(log, options.counts ?? { routed: () => undefined, predicted: () => undefined }),
       calls: this.#stageCalls(),
       prepare: { fetcher: { fetch }, limits: mediaLimits },
       admission: this.admission,
       clock: this.clock,
-      log: { info: () => undefined, error: () => undefined },
+      log,
       limits: { timeoutMs: 10_000, attemptsMax: 4, podWaitMs: 50, ...options.limits },
     });
   }
@@ -106,6 +122,7 @@ export class MemorySystem implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#over.abort();
     for (const { pod } of this.pods) await pod.engine[Symbol.asyncDispose]();
   }
 
@@ -122,16 +139,30 @@ export class MemorySystem implements AsyncDisposable {
     const common = { engine, tensors, clock };
     const [kind] = podId.split('-');
     const cutTiles = async () => new Float32Array(3 * vision.tileSize ** 2).fill(0.5);
-    const encode = { ...common, cutTiles, cache: new TileCache(1000), tilesMax: 4 };
+    const journal = new FactJournal({ generation: 1n });
+    engine.watchPrefixes((change) => journal.changePrefixes(change));
+    const cache = new TileCache(1000, (change) => journal.changeMedia(change));
+    const encode = { ...common, cutTiles, cache, tilesMax: 4 };
     const stage =
       kind === 'encode'
         ? new EncodeStage(encode)
         : kind === 'prefill'
           ? new PrefillStage(common)
           : new DecodeStage(common);
-    const { modelDigest } = engine.descriptor;
-    const view = { podId, role: stage.role, epoch: 1n, model: 'fake', modelDigest, busy: 0 };
+    journal.setRole({ role: stage.role, epoch: 1n });
+    const { modelDigest, reuse } = engine.descriptor;
+    const known = { facts: this.#followed(journal), reuse, pendingMs: 0, otherRequests: 0, freeTokens: 4096 };
+    const view = { podId, role: stage.role, epoch: 1n, model: 'fake', modelDigest, busy: 0, known };
     this.pods.push({ ...view, pod: { podId, engine, stage } });
+  }
+
+  #followed(journal: FactJournal): PodFacts {
+    const facts = new PodFacts({ keysMax: 10_000 });
+    const follow = async () => {
+      for await (const message of journal.watch(facts.place, this.#over.signal)) facts.apply(message);
+    };
+    void follow();
+    return facts;
   }
 
   #stageCalls(): StageCalls<MemoryPod> {

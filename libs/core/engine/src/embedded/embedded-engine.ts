@@ -1,7 +1,7 @@
 import { assert } from '@tercet/base';
 import { TercetError, toTercetError } from '@tercet/contracts';
-import { blockTokens, type KvDemand, prefixKeyOf } from '@tercet/kv';
-import { coldKernelAt, reusableTokens } from '@tercet/scheduler';
+import { blockTokens, type KvDemand } from '@tercet/kv';
+import { reuseGridOf, reuseOf } from '@tercet/scheduler';
 import type {
   DecodeSession,
   DecodeTask,
@@ -11,6 +11,7 @@ import type {
   EngineLoad,
   PrefillOutput,
   PrefillTask,
+  PrefixChange,
   StageEngine,
 } from '../stage-engine.js';
 import { WorkLog } from '../work-log.js';
@@ -41,7 +42,7 @@ export class EmbeddedEngine implements StageEngine {
     this.#options = options;
     this.#table = new WorkTable(options);
     this.#loop = new StepLoop(this.#table, this.work);
-    this.descriptor = options.backend.descriptor;
+    this.descriptor = descriptorOf(options);
   }
 
   /** Starts the loop over a backend that is ready. The engine owns the backend from here on. */
@@ -103,6 +104,10 @@ export class EmbeddedEngine implements StageEngine {
     };
   }
 
+  watchPrefixes(listener: (change: PrefixChange) => void): void {
+    this.#table.prefixes.listen(listener);
+  }
+
   /** Takes no new work, finishes what is there until the signal aborts, fails the rest, and closes the backend. */
   async close(signal: AbortSignal): Promise<void> {
     this.#closed ??= this.#close(signal);
@@ -153,28 +158,11 @@ export class EmbeddedEngine implements StageEngine {
     };
   }
 
-  /** Stored rows stand for computed ones only where they have the same bits: they went through the same kernels. */
   #demandOf({ tokenIds, generatedTokens, media, tenant = '' }: PrefillTask): KvDemand {
-    const { backend, limits } = this.#options;
-    const promptTokens = tokenIds.length;
-    const prompt = { promptTokens, generatedTokens };
-    const grid = {
-      chunkTokens: limits.chunkTokens,
-      grainTokens: limits.reuseGrainTokens,
-      kernelOf: (rows: number) => backend.kernelOf(rows),
-    };
-    return {
-      // Generated text has kernels of its own; its rows are not kept for other prompts.
-      key: prefixKeyOf({
-        tokenIds: tokenIds.subarray(0, promptTokens - generatedTokens),
-        media,
-        kernelAt: (start) => coldKernelAt(start, prompt, grid),
-        salt: tenant,
-      }),
-      reusable: (storedTokens) => reusableTokens(storedTokens, prompt, grid),
-      promptTokens,
-      reserveTokens: promptTokens,
-    };
+    const { reuse } = this.descriptor;
+    const reserveTokens = tokenIds.length;
+    if (reuse === undefined) return { key: [], promptTokens: reserveTokens, reserveTokens };
+    return { ...reuseOf({ tokenIds, generatedTokens, media, tenant }, reuse), reserveTokens };
   }
 
   #decodeWork(task: DecodeTask): DecodeWork {
@@ -221,4 +209,13 @@ export class EmbeddedEngine implements StageEngine {
     assert(this.#options.limits.waitingMax >= 1, 'an engine that takes no request');
     return { id: this.#table.nextId(), queuedAtMs: this.#options.clock.nowMs() };
   }
+}
+
+/** That of the backend, with how prefixes are reused; a model without layers of KV has none. */
+function descriptorOf({ backend, limits }: EmbeddedEngineOptions): EngineDescriptor {
+  const { descriptor } = backend;
+  const { chunkTokens, reuseGrainTokens: grainTokens } = limits;
+  if (grainTokens === 0 || descriptor.layerCount === 0) return descriptor;
+  const reuse = reuseGridOf({ chunkTokens, grainTokens, kernelOf: (rows) => backend.kernelOf(rows) });
+  return { ...descriptor, reuse };
 }

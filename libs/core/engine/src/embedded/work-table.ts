@@ -13,6 +13,7 @@ import {
 } from '@tercet/scheduler';
 import type { Backend } from '../backend.js';
 import type { EmbeddedEngineOptions } from './options.js';
+import { PrefixFeed } from './prefix-feed.js';
 import { type DecodeWork, failWork, type SlotHold, type Work } from './work.js';
 
 /**
@@ -23,6 +24,7 @@ import { type DecodeWork, failWork, type SlotHold, type Work } from './work.js';
 export class WorkTable {
   readonly options: EmbeddedEngineOptions;
   readonly kv: KvCache;
+  readonly prefixes = new PrefixFeed();
   readonly works = new Map<WorkId, Work>();
   state: SchedulerState = emptyState;
   prefixCachedTokens = 0;
@@ -44,6 +46,7 @@ export class WorkTable {
       slotTokens: contextTokensMax,
       blocksTotal: limits.kvBlocksMax,
       reuseGrainTokens: limits.reuseGrainTokens,
+      onPrefix: this.prefixes,
     });
   }
 
