@@ -26,6 +26,8 @@ import { openModel } from './models/served-model.js';
 import { OutcomeReports } from './outcome-reports.js';
 import { Admission } from './pipeline/admission.js';
 import { BackgroundAdmission } from './pipeline/background-admission.js';
+import { Demand } from './pipeline/demand.js';
+import { Holding } from './pipeline/holding.js';
 import { discoveryOf } from './pods/discovery.js';
 import { PodTable } from './pods/pod-table.js';
 import { PoolWatch } from './pods/pool-watch.js';
@@ -42,7 +44,9 @@ export const KEYS = Symbol('keys');
 export const ACCESS = Symbol('access');
 export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
+export const DEMAND = Symbol('demand');
 export const POOLS = Symbol('pools');
+export const HOLDING = Symbol('holding');
 export const ADMISSION = Symbol('admission');
 export const WORK = Symbol('work');
 export const EVENTS = Symbol('events');
@@ -60,11 +64,12 @@ export const GRPC_SERVER = Symbol('grpc server');
     { provide: LOG, useFactory: () => openLog({ service: 'gateway', pid: process.pid }) },
     {
       provide: METRICS,
-      inject: [CONFIG, MODELS, PODS, CERTIFICATES],
+      inject: [CONFIG, MODELS, PODS, DEMAND, CERTIFICATES],
       useFactory: ({ slo, requests }: GatewayConfig, models: ModelTable, ...parts: MeasuredParts) => {
-        const [pods, certificates] = parts;
+        const [pods, demand, certificates] = parts;
         const metrics = new GatewayMetrics({ slo, runningMax: requests.runningMax });
         if (certificates !== undefined) metrics.watchCertificate(certificates);
+        metrics.watchDemand(demand);
         metrics.watchPods(
           models.all.map((model) => ({ model: model.name, roles: rolesFor(model) })),
           () => pods.ready(),
@@ -105,10 +110,26 @@ export const GRPC_SERVER = Symbol('grpc server');
       useFactory: ({ models }: GatewayConfig) => new ModelTable(models.map(openModel)),
     },
     {
+      provide: DEMAND,
+      inject: [CONFIG],
+      useFactory: ({ models }: GatewayConfig) =>
+        new Demand(
+          models.map(({ name }) => name),
+          systemClock,
+        ),
+    },
+    {
       provide: POOLS,
-      inject: [CONFIG, LOG],
-      useFactory: ({ controllers, workerPollMs }: GatewayConfig, log: Log) =>
-        new PoolWatch({ endpoints: controllers, pollMs: workerPollMs, log }),
+      inject: [CONFIG, DEMAND, CERTIFICATES, LOG],
+      useFactory: (config: GatewayConfig, demand: Demand, ...parts: [CertificateFiles | undefined, Log]) => {
+        const [certificates, log] = parts;
+        const { gatewayId, controllers, controllerName, workerPollMs: pollMs, tls } = config;
+        const names = controllerName === undefined ? {} : { serverName: controllerName };
+        return new PoolWatch({
+          ...{ gatewayId, discovery: discoveryOf(controllers), pollMs, log, demand: () => demand.report() },
+          tls: certificates && { ...tls, ...names, certificates },
+        });
+      },
     },
     {
       provide: PODS,
@@ -150,12 +171,18 @@ export const GRPC_SERVER = Symbol('grpc server');
       },
     },
     {
+      provide: HOLDING,
+      inject: [CONFIG, PODS, POOLS, DEMAND],
+      useFactory: ({ requests: limits }: GatewayConfig, pods: PodTable, pools: PoolWatch, demand: Demand) =>
+        new Holding({ pods, pools, demand, limits, clock: systemClock }),
+    },
+    {
       provide: WORK,
-      inject: [CONFIG, PODS, METRICS, TRACER, OUTCOMES, LOG],
+      inject: [CONFIG, PODS, HOLDING, METRICS, TRACER, OUTCOMES, LOG],
       useFactory: (
         config: GatewayConfig,
-        ...[pods, metrics, tracer, outcomes, log]: [PodTable, GatewayMetrics, Tracer, OutcomeReports, Log]
-      ): WorkParts => ({ config, pods, metrics, tracer, outcomes, log }),
+        ...[pods, holding, metrics, tracer, outcomes, log]: [PodTable, Holding, ...TellingParts]
+      ): WorkParts => ({ config, pods, holding, metrics, tracer, outcomes, log }),
     },
     { provide: GENERATE, inject: [ADMISSION, WORK], useFactory: generateBehind },
     { provide: EMBED, inject: [ADMISSION, WORK], useFactory: embedBehind },
@@ -200,7 +227,8 @@ export const GRPC_SERVER = Symbol('grpc server');
 })
 export class AppModule {}
 
-type MeasuredParts = [PodTable, CertificateFiles | undefined];
+type TellingParts = [GatewayMetrics, Tracer, OutcomeReports, Log];
+type MeasuredParts = [PodTable, Demand, CertificateFiles | undefined];
 type BatchParts = [ModelTable, EventLog | undefined, WorkParts];
 type RpcParts = [ModelTable, Access, Generate, Embed];
 type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner];

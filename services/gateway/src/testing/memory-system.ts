@@ -3,13 +3,16 @@ import { ManualClock } from '@tercet/base';
 import { TercetError } from '@tercet/contracts';
 import { EmbeddedEngine, FakeBackend, greedySampler } from '@tercet/engine';
 import { DecodeStage, EncodeStage, MemoryTensors, PrefillStage, TileCache } from '@tercet/stage';
+import { systemClock } from '@tercet/telemetry';
 import { unlimited } from '@tercet/tenancy';
 import { openModel, type ServedModel } from '../models/served-model.js';
 import { Admission } from '../pipeline/admission.js';
+import { Demand } from '../pipeline/demand.js';
+import { Holding, type HoldLimits } from '../pipeline/holding.js';
 import { Pipeline, type PipelineLimits } from '../pipeline/pipeline.js';
 import type { PodView } from '../pipeline/plan.js';
 import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
-import type { StageCalls } from '../pipeline/stage-calls.js';
+import type { PodSource, StageCalls } from '../pipeline/stage-calls.js';
 
 type Stage = EncodeStage | PrefillStage | DecodeStage;
 
@@ -52,6 +55,9 @@ export function testModel(): ServedModel {
   return { ...model, vision: { shape: vision, patchesPerTile: 16, preprocessingDigest: 'test', placeholderTokenId } };
 }
 
+/** A pool that always has its pods. */
+const awake = { sleepOf: () => undefined, reportSoon: () => undefined };
+
 /** Encode, prefill and decode in one process, without sockets: the pipeline's other side in tests. */
 export class MemorySystem implements AsyncDisposable {
   readonly clock = new ManualClock(1000);
@@ -66,7 +72,9 @@ export class MemorySystem implements AsyncDisposable {
   faults: Fault[] = [];
   readonly #forgotten = new Set<string>();
 
-  constructor(options: { roles?: readonly string[]; runningMax?: number; limits?: Partial<PipelineLimits> } = {}) {
+  constructor(
+    options: { roles?: readonly string[]; runningMax?: number; limits?: Partial<PipelineLimits & HoldLimits> } = {},
+  ) {
     for (const name of options.roles ?? ['encode-0', 'encode-1', 'prefill-0', 'decode-0', 'decode-1'])
       this.#addPod(name);
     this.admission = new Admission({
@@ -77,18 +85,27 @@ export class MemorySystem implements AsyncDisposable {
     });
     const fetch = async () => new Uint8Array(0);
     const mediaLimits = { imagesMax: 4, bytesMax: 10_000, pixelsMax: 10_000, edgeMax: 1000, tilesMax: 4 };
+    const pods: PodSource<MemoryPod> = {
+      ready: () => this.pods.filter(({ podId }) => !this.#forgotten.has(podId)),
+      forget: ({ podId }) => this.#forgotten.add(podId),
+      changed: (signal) => changed(signal),
+    };
+    const limits = { podWaitMs: 50, holdMs: 1000, heldMax: 4, ...options.limits };
     this.pipeline = new Pipeline({
-      pods: {
-        ready: () => this.pods.filter(({ podId }) => !this.#forgotten.has(podId)),
-        forget: ({ podId }) => this.#forgotten.add(podId),
-        changed: (signal) => changed(signal),
-      },
+      pods,
+      holding: new Holding({
+        pods,
+        pools: awake,
+        demand: new Demand(['fake'], systemClock),
+        limits,
+        clock: systemClock,
+      }),
       calls: this.#stageCalls(),
       prepare: { fetcher: { fetch }, limits: mediaLimits },
       admission: this.admission,
       clock: this.clock,
       log: { info: () => undefined, error: () => undefined },
-      limits: { timeoutMs: 10_000, attemptsMax: 4, podWaitMs: 50, ...options.limits },
+      limits: { timeoutMs: 10_000, attemptsMax: 4, ...options.limits },
     });
   }
 
