@@ -21,6 +21,12 @@ const waits = {
   'small gain': 'the gain is too small',
 };
 
+/** Why a pool has no pods. */
+const sleeps = {
+  asleep: 'Asleep: no request came for long enough. The next one wakes the pool.',
+  waking: 'Waking: requests wait until every stage has a pod.',
+};
+
 /** Why a pod has another role; pods that were there from the start are no news. */
 const reasons = {
   better: 'to a better split',
@@ -38,6 +44,7 @@ export function poolElement(pool) {
   root.append(headOf(pool), lanesOf(pool));
   if (!pool.isCurrent)
     root.append(element('p', 'problem', 'The controller does not answer; this is what it said last.'));
+  if (pool.sleep?.state in sleeps) root.append(element('p', 'thought', sleeps[pool.sleep.state]));
   for (const problem of pool.problems) root.append(element('p', 'problem', sentence(problem)));
   const thought = thoughtOf(pool);
   if (thought) root.append(element('p', 'thought', thought));

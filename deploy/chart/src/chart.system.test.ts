@@ -69,17 +69,30 @@ if (helm !== undefined) {
       expect(configs.gateway.models[0].contextTokensMax).toBe(2048);
     });
 
+    test('the gateway tells the controllers what there is to do, and is let through to them', () => {
+      const rendered = render();
+      expect(Object.fromEntries(configsOf(rendered)).gateway.controllers).toEqual(['demo-tercet-controller:8082']);
+      const [policy = ''] = rendered
+        .split('\n---\n')
+        .filter((document) => document.includes('kind: NetworkPolicy') && document.includes('-controller\n'));
+      expect(policy).toMatch(/component: gateway\n +ports:\n +- { port: 8082 }/);
+      const without = Object.fromEntries(configsOf(render('--set', 'controller.enabled=false')));
+      expect(without.gateway.controllers).toBeUndefined();
+    });
+
     test('with certificates every service names the stages, and the stages name who may call them', () => {
       const rendered = render('--set', 'tls.enabled=true,tls.certManager.issuerName=ours');
       const configs = Object.fromEntries(configsOf(rendered));
       const files = { ca: '/tls/ca.crt', cert: '/tls/tls.crt', key: '/tls/tls.key' };
       const called = { ...files, serverName: 'demo-tercet-stage.serving.svc' };
-      expect([configs.gateway.tls, configs.controller.tls]).toEqual([called, called]);
+      const gateway = 'demo-tercet-gateway.serving.svc';
+      expect([configs.gateway.tls, configs.controller.tls]).toEqual([called, { ...called, callers: [gateway] }]);
       const controllers = ['demo-tercet-controller.serving.svc'];
+      expect(configs.gateway.controllerName).toBe(controllers[0]);
       expect(configs.stage.tls).toEqual({
         ...called,
         controllers,
-        callers: [...controllers, 'demo-tercet-gateway.serving.svc'],
+        callers: [...controllers, gateway],
       });
       for (const name of [...configs.stage.tls.callers, called.serverName]) expect(rendered).toContain(`[${name}]`);
     });

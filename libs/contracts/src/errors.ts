@@ -57,6 +57,7 @@ export const errorTable = {
   rate_limited: row('RESOURCE_EXHAUSTED', 429, 'later', 'the tenant is over its limit'),
   overloaded: row('RESOURCE_EXHAUSTED', 429, 'later', 'every slot is taken; try again later'),
   no_pod: row('UNAVAILABLE', 503, 'later', 'no pod serves this stage now'),
+  pool_waking: row('UNAVAILABLE', 503, 'later', 'the pool of this model has no pods yet; it is being woken'),
   deadline_exceeded: row('DEADLINE_EXCEEDED', 504, 'never', 'the deadline passed'),
   cancelled: row('CANCELLED', 499, 'never', 'the client went away'),
   kv_full: row('RESOURCE_EXHAUSTED', 503, 'replan', 'the pod has no room for this KV cache'),

@@ -27,6 +27,7 @@ export type MetricUnit =
   | 'passes'
   | 'moves'
   | 'findings'
+  | 'changes'
   | 'decisions'
   | 'rebalances'
   | 'snapshots'

@@ -64,6 +64,11 @@ export const metricList = {
   tercet_tpot_seconds: gateway.histogram(tokenSeconds, 'Time per output token after the first.', { model }),
   tercet_requests_running: gateway.gauge('requests', 'Requests that run now.', {}),
   tercet_requests_waiting: gateway.gauge('requests', 'Requests that wait for room to run.', {}),
+  tercet_requests_held: gateway.gauge(
+    'requests',
+    'Requests that wait for a pod: of a stage that has none now, or of a pool that has to wake.',
+    { model },
+  ),
   tercet_requests_running_max: gateway.gauge('requests', 'Requests that may run at a time; one more is refused.', {}),
   tercet_slo_requests_total: gateway.counter('requests', 'Offered requests by whether they met every SLO.', {
     model,
@@ -227,6 +232,11 @@ export const metricList = {
     { pool, share: ['realised', 'expected', 'best'] },
   ),
   tercet_pool_pods: controller.gauge('pods', 'Pods of a pool by the stage that they serve or move to.', { pool, role }),
+  tercet_pool_sleep_changes_total: controller.counter(
+    'changes',
+    'Times that a pool without requests lost its pods or kept them since requests were expected, and that it woke.',
+    { pool, change: ['fell asleep', 'kept up', 'waking', 'awake'] },
+  ),
 
   // The event log.
   tercet_events_published_total: everyService.counter('records', 'Records that the event log acknowledged.', { topic }),

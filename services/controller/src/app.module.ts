@@ -1,11 +1,12 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import { Controller, type PoolSpec } from '@tercet/controller-core';
+import { Controller, type PoolSpec, type Wish } from '@tercet/controller-core';
 import type { EventLog } from '@tercet/event-log';
 import { openEventLog } from '@tercet/event-logs';
 import { GrpcServer } from '@tercet/grpc';
 import { type Log, MetricsServer, observeEventLog, openLog, ServiceMetrics, systemClock } from '@tercet/telemetry';
 import { believedShape } from './believed-shape.js';
 import type { ControllerConfig } from './config.js';
+import { DemandBook } from './demand-book.js';
 import { LoadEvents } from './heard/load-events.js';
 import { LedgerFile } from './ledger/ledger-file.js';
 import { PassReporter } from './pass-reporter.js';
@@ -126,11 +127,16 @@ export const SERVER = Symbol('server');
       useFactory: (config: ControllerConfig, ...parts: [Controller, WorkerPods, Reconciler, PassReporter]) => {
         const [controller, pods, reconciler, reporter] = parts;
         const { model, grpcEndpoint } = config;
-        const known = { model, spec: specOf(config), controller, pods, reporter };
+        const known = { name: model, model, spec: specOf(config), controller, pods, reporter };
         const status = () => poolStatus({ ...known, last: reconciler.last });
-        return GrpcServer.open(grpcEndpoint, [
-          controllerService({ controller, pass: () => reconciler.pass(), status }),
-        ]);
+        const move = async (wish: Wish) => {
+          // A move that was begun is seen through, whether the caller waits or not.
+          await controller.setRole(wish, new AbortController().signal);
+          await reconciler.pass();
+          return status();
+        };
+        const demand = new DemandBook(systemClock);
+        return GrpcServer.open(grpcEndpoint, [controllerService({ pools: () => [status()], move, demand })]);
       },
     },
   ],

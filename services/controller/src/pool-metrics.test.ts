@@ -31,7 +31,8 @@ function open(ledger: Ledger = emptyLedger, lately = { requests: 0, met: 0 }): P
 }
 
 function made(more: Partial<Pass>): PassReport {
-  const pass: Pass = { ledger: emptyLedger, kind: 'rest', asks: [], findings: [], problems: [], ...more };
+  const nothing = { kind: 'rest', asks: [], takeDowns: [], findings: [], problems: [] } as const;
+  const pass: Pass = { ledger: emptyLedger, ...nothing, ...more };
   return { kind: 'made', pass, unixMs: 1, tookMs: 20 };
 }
 
@@ -58,6 +59,16 @@ test('passes count by their kind, and one that failed as such', async () => {
   ]);
   expect(await lines('tercet_controller_pass_seconds_sum')).toEqual([
     'tercet_controller_pass_seconds_sum{pool="m"} 0.04',
+  ]);
+});
+
+test('that a pool falls asleep and wakes is counted by what it was', async () => {
+  const pool = open();
+  for (const change of ['fell asleep', 'waking', 'awake', 'fell asleep'] as const) pool.sleepChanged(change);
+  expect(await lines('tercet_pool_sleep_changes_total')).toEqual([
+    'tercet_pool_sleep_changes_total{pool="m",change="fell asleep"} 2',
+    'tercet_pool_sleep_changes_total{pool="m",change="waking"} 1',
+    'tercet_pool_sleep_changes_total{pool="m",change="awake"} 1',
   ]);
 });
 

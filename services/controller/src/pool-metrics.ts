@@ -1,6 +1,13 @@
 import { stageNames } from '@tercet/allocation';
 import { type LabelsOf, metricList } from '@tercet/contracts';
-import { type Controller, type Decision, type Finding, type Pass, splitOf } from '@tercet/controller-core';
+import {
+  type Controller,
+  type Decision,
+  type Finding,
+  type Pass,
+  type SleepChange,
+  splitOf,
+} from '@tercet/controller-core';
 import type { ServiceMetrics } from '@tercet/telemetry';
 import type { WorkerPods } from './pods/worker-pods.js';
 import type { PassReport } from './reconcile.js';
@@ -37,6 +44,10 @@ export class PoolMetrics {
     if (report.kind === 'made') this.#reportMade(report.pass);
   }
 
+  sleepChanged(change: SleepChange): void {
+    this.#countSleep(change, 1);
+  }
+
   #reportMade(pass: Pass): void {
     const { metrics, pool, controller, pods } = this.#options;
     for (const finding of pass.findings) this.#countFinding(finding);
@@ -58,6 +69,7 @@ export class PoolMetrics {
     const { tercet_controller_passes_total: passes, tercet_controller_findings_total: findings } = metricList;
     for (const kind of passes.labels.kind) this.#countPass(kind, 0);
     for (const kind of findings.labels.kind) metrics.count('tercet_controller_findings_total', { pool, kind }, 0);
+    for (const change of metricList.tercet_pool_sleep_changes_total.labels.change) this.#countSleep(change, 0);
     for (const verdict of metricList.tercet_controller_decisions_total.labels.verdict) {
       metrics.count('tercet_controller_decisions_total', { pool, verdict }, 0);
     }
@@ -66,6 +78,11 @@ export class PoolMetrics {
   #countPass(kind: LabelsOf<'tercet_controller_passes_total'>['kind'], by: number): void {
     const { metrics, pool } = this.#options;
     metrics.count('tercet_controller_passes_total', { pool, kind }, by);
+  }
+
+  #countSleep(change: SleepChange, by: number): void {
+    const { metrics, pool } = this.#options;
+    metrics.count('tercet_pool_sleep_changes_total', { pool, change }, by);
   }
 
   #countFinding(finding: Finding): void {

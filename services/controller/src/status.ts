@@ -1,13 +1,14 @@
 import { nameOf, type Proposal, type Split } from '@tercet/allocation';
 import type { wire } from '@tercet/contracts';
-import type { Controller, Decision, PoolSpec, Problem } from '@tercet/controller-core';
-import { splitOf } from '@tercet/controller-core';
+import type { Controller, Decision, Ledger, PoolSpec, Problem } from '@tercet/controller-core';
+import { expectedWakeMs, splitOf } from '@tercet/controller-core';
 import type { PassReporter } from './pass-reporter.js';
 import type { WorkerPods } from './pods/worker-pods.js';
 import type { PassReport } from './reconcile.js';
 import { roleOf, stageOf } from './stages.js';
 
 export interface PoolParts {
+  readonly name: string;
   readonly model: string;
   readonly spec: PoolSpec;
   readonly controller: Pick<Controller, 'ledger' | 'lately'>;
@@ -22,13 +23,15 @@ const decisionsShown = 20;
 const recentMs = 60_000;
 
 /** How a pool stands: what it shall be, what its pods say, what was decided and why. */
-export function poolStatus({ model, spec, controller, pods, last, reporter }: PoolParts): wire.PoolStatus {
+export function poolStatus({ name, model, spec, controller, pods, last, reporter }: PoolParts): wire.PoolStatus {
   const { ledger } = controller;
   const { policy, slo, least, most } = spec;
   const pass = last?.kind === 'made' ? last.pass : undefined;
   const trusted = pods.statuses.filter(({ podId }) => !pods.refusing.includes(podId));
   return {
+    name,
     model,
+    sleep: spec.sleep && sleepOf(ledger),
     spec: { policy, ...slo, least, most },
     split: countsOf(
       splitOf(
@@ -54,6 +57,11 @@ export function poolStatus({ model, spec, controller, pods, last, reporter }: Po
     findings: reporter.counts,
     roleChanges: [...reporter.changes],
   };
+}
+
+function sleepOf(ledger: Ledger): wire.PoolSleep {
+  const { state = 'awake', sinceMs = 0 } = ledger.sleep ?? {};
+  return { state, sinceUnixMs: unixMs(sinceMs), wakeMs: expectedWakeMs(ledger) };
 }
 
 function decisionToWire(decision: Decision): wire.PoolDecision {

@@ -28,6 +28,8 @@ import { OutcomeReports } from './outcome-reports.js';
 import { Admission } from './pipeline/admission.js';
 import { BackgroundAdmission } from './pipeline/background-admission.js';
 import { byCache, byLoad } from './pipeline/choose.js';
+import { Demand } from './pipeline/demand.js';
+import { Holding } from './pipeline/holding.js';
 import type { Chooser } from './pipeline/plan.js';
 import { discoveryOf } from './pods/discovery.js';
 import { ModelCosts } from './pods/model-costs.js';
@@ -48,7 +50,9 @@ export const MODELS = Symbol('models');
 export const PODS = Symbol('pods');
 export const COSTS = Symbol('costs');
 export const CHOOSER = Symbol('chooser');
+export const DEMAND = Symbol('demand');
 export const POOLS = Symbol('pools');
+export const HOLDING = Symbol('holding');
 export const ADMISSION = Symbol('admission');
 export const WORK = Symbol('work');
 export const EVENTS = Symbol('events');
@@ -66,11 +70,12 @@ export const GRPC_SERVER = Symbol('grpc server');
     { provide: LOG, useFactory: () => openLog({ service: 'gateway', pid: process.pid }) },
     {
       provide: METRICS,
-      inject: [CONFIG, MODELS, PODS, CERTIFICATES],
+      inject: [CONFIG, MODELS, PODS, DEMAND, CERTIFICATES],
       useFactory: ({ slo, requests }: GatewayConfig, models: ModelTable, ...parts: MeasuredParts) => {
-        const [pods, certificates] = parts;
+        const [pods, demand, certificates] = parts;
         const metrics = new GatewayMetrics({ slo, runningMax: requests.runningMax });
         if (certificates !== undefined) metrics.watchCertificate(certificates);
+        metrics.watchDemand(demand);
         metrics.watchPods(
           models.all.map((model) => ({ model: model.name, roles: rolesFor(model) })),
           () => pods.ready(),
@@ -120,10 +125,26 @@ export const GRPC_SERVER = Symbol('grpc server');
       useFactory: ({ models }: GatewayConfig) => new ModelTable(models.map(openModel)),
     },
     {
+      provide: DEMAND,
+      inject: [CONFIG],
+      useFactory: ({ models }: GatewayConfig) =>
+        new Demand(
+          models.map(({ name }) => name),
+          systemClock,
+        ),
+    },
+    {
       provide: POOLS,
-      inject: [CONFIG, LOG],
-      useFactory: ({ controllers, workerPollMs }: GatewayConfig, log: Log) =>
-        new PoolWatch({ endpoints: controllers, pollMs: workerPollMs, log }),
+      inject: [CONFIG, DEMAND, CERTIFICATES, LOG],
+      useFactory: (config: GatewayConfig, demand: Demand, ...parts: [CertificateFiles | undefined, Log]) => {
+        const [certificates, log] = parts;
+        const { gatewayId, controllers, controllerName, workerPollMs: pollMs, tls } = config;
+        const names = controllerName === undefined ? {} : { serverName: controllerName };
+        return new PoolWatch({
+          ...{ gatewayId, discovery: discoveryOf(controllers), pollMs, log, demand: () => demand.report() },
+          tls: certificates && { ...tls, ...names, certificates },
+        });
+      },
     },
     {
       provide: COSTS,
@@ -180,12 +201,18 @@ export const GRPC_SERVER = Symbol('grpc server');
       },
     },
     {
+      provide: HOLDING,
+      inject: [CONFIG, PODS, POOLS, DEMAND],
+      useFactory: ({ requests: limits }: GatewayConfig, pods: PodTable, pools: PoolWatch, demand: Demand) =>
+        new Holding({ pods, pools, demand, limits, clock: systemClock }),
+    },
+    {
       provide: WORK,
-      inject: [CONFIG, PODS, CHOOSER, METRICS, TRACER, OUTCOMES, LOG],
+      inject: [CONFIG, PODS, CHOOSER, HOLDING, METRICS, TRACER, OUTCOMES, LOG],
       useFactory: (
         config: GatewayConfig,
-        ...[pods, chooser, metrics, tracer, outcomes, log]: WorkedWith
-      ): WorkParts => ({ config, pods, chooser, metrics, tracer, outcomes, log }),
+        ...[pods, chooser, holding, metrics, tracer, outcomes, log]: WorkedWith
+      ): WorkParts => ({ config, pods, chooser, holding, metrics, tracer, outcomes, log }),
     },
     { provide: GENERATE, inject: [ADMISSION, WORK], useFactory: generateBehind },
     { provide: EMBED, inject: [ADMISSION, WORK], useFactory: embedBehind },
@@ -235,8 +262,8 @@ export const GRPC_SERVER = Symbol('grpc server');
 export class AppModule {}
 
 type PodsParts = [PoolWatch, CertificateFiles | undefined, Log];
-type WorkedWith = [PodTable, Chooser, GatewayMetrics, Tracer, OutcomeReports, Log];
-type MeasuredParts = [PodTable, CertificateFiles | undefined];
+type WorkedWith = [PodTable, Chooser, Holding, GatewayMetrics, Tracer, OutcomeReports, Log];
+type MeasuredParts = [PodTable, Demand, CertificateFiles | undefined];
 type BatchParts = [ModelTable, EventLog | undefined, WorkParts];
 type RpcParts = [ModelTable, Access, Generate, Embed];
 type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner];

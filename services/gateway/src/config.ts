@@ -75,8 +75,13 @@ export const GatewayConfig = z
         staleMsMax: z.int().min(1000).default(30_000),
       })
       .prefault({}),
-    /** gRPC endpoints of the controllers, for the view of the cluster; none where nobody moves pods. */
+    /**
+     * gRPC endpoints of the controllers, named as the workers are: they are told what there is to do, and tell how the
+     * pools stand. None where nobody moves pods.
+     */
     controllers: z.array(z.string().min(1)).default([]),
+    /** DNS name in the certificates of the controllers; absent, it is `tls.serverName`. */
+    controllerName: z.string().min(1).exactOptional(),
     models: z
       .array(
         z.strictObject({
@@ -102,6 +107,9 @@ export const GatewayConfig = z
         attemptsMax: z.int().min(1).default(4),
         /** How long a request waits for a pod of a stage, while one restarts for example. */
         podWaitMs: z.int().min(0).default(15_000),
+        /** How long a request waits for a pool that sleeps, and how many may wait for one; they count as running. */
+        holdMs: z.int().min(0).default(120_000),
+        heldMax: z.int().min(0).default(32),
       })
       .prefault({}),
     routing: z

@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import { wire } from '@tercet/contracts';
+import { systemClock } from '@tercet/telemetry';
 import { GatewayMetrics } from './metrics.js';
+import { Demand } from './pipeline/demand.js';
 
 const parts = { queueMs: 1, mediaFetchMs: 2, encodeMs: 3, mediaTransferMs: 4, prefillQueueMs: 5, prefillMs: 85 };
 const timeline = {
@@ -23,6 +25,16 @@ function open(slo: Partial<{ ttftMs: number; tpotMs: number }> = {}): GatewayMet
 async function linesOf(metrics: GatewayMetrics): Promise<string[]> {
   return (await metrics.text()).split('\n');
 }
+
+test('requests that wait for a pod are counted when they are looked at', async () => {
+  const metrics = open();
+  const demand = new Demand(['m', 'n'], systemClock);
+  metrics.watchDemand(demand);
+  using _held = demand.hold('m');
+  expect(await linesOf(metrics)).toEqual(
+    expect.arrayContaining(['tercet_requests_held{model="m"} 1', 'tercet_requests_held{model="n"} 0']),
+  );
+});
 
 test('a request leaves its tokens, its parts and how it ended', async () => {
   const metrics = open();

@@ -10,6 +10,7 @@ import {
 } from '@tercet/contracts';
 import { type Exposition, observeEventLog, ServiceMetrics, watchCertificate } from '@tercet/telemetry';
 import { BatchMetrics } from './batches/batch-metrics.js';
+import type { Demand } from './pipeline/demand.js';
 import type { PodView } from './pipeline/plan.js';
 import type { AnswerEvent, Timeline } from './pipeline/request.js';
 
@@ -147,6 +148,13 @@ export class GatewayMetrics implements Exposition {
           this.#metrics.set('tercet_pods', { model, role }, count);
         }
       }
+    });
+  }
+
+  /** How many requests wait for a pod, at every scrape. */
+  watchDemand(demand: Pick<Demand, 'report'>): void {
+    this.#metrics.onScrape(() => {
+      for (const { model, held } of demand.report()) this.#metrics.set('tercet_requests_held', { model }, held);
     });
   }
 

@@ -8,6 +8,7 @@ import type { GatewayMetrics } from './metrics.js';
 import type { OutcomeReports } from './outcome-reports.js';
 import type { Admission } from './pipeline/admission.js';
 import { Embeddings } from './pipeline/embeddings.js';
+import type { Holding } from './pipeline/holding.js';
 import { Pipeline } from './pipeline/pipeline.js';
 import type { Chooser } from './pipeline/plan.js';
 import { RouteReports } from './pipeline/route-reports.js';
@@ -19,6 +20,7 @@ export interface WorkParts {
   readonly config: GatewayConfig;
   readonly pods: PodTable;
   readonly chooser: Chooser;
+  readonly holding: Holding;
   readonly metrics: GatewayMetrics;
   readonly tracer: Tracer;
   readonly outcomes: OutcomeReports;
@@ -29,19 +31,21 @@ export interface WorkParts {
 type Entrance = Pick<Admission, 'enter'>;
 
 /** Answers, behind an entrance. */
-export function generateBehind(admission: Entrance, { config, pods, chooser, log, ...parts }: WorkParts): Generate {
+export function generateBehind(admission: Entrance, { config, pods, log, ...parts }: WorkParts): Generate {
   const { requests: limits, media } = config;
   const prepare = { fetcher: fetcherOf(media), limits: media };
+  const { chooser, holding } = parts;
   const routes = new RouteReports(log, parts.metrics);
-  const common = { pods, calls: grpcCalls, admission, clock: systemClock, log, limits };
-  const pipeline = new Pipeline<Pod>({ ...common, prepare, chooser, routes });
+  const known = { pods, holding, chooser, routes, calls: grpcCalls, clock: systemClock, log, limits };
+  const pipeline = new Pipeline<Pod>({ ...known, prepare, admission });
   return measured(pipeline, { ...parts, clock: systemClock });
 }
 
 /** Vectors, behind an entrance. */
-export function embedBehind(admission: Entrance, { config, pods, log, ...parts }: WorkParts): Embed {
+export function embedBehind(admission: Entrance, { config, pods, holding, log, ...parts }: WorkParts): Embed {
   const { requests: limits } = config;
-  const embeddings = new Embeddings<Pod>({ pods, calls: grpcCalls, admission, clock: systemClock, log, limits });
+  const known = { pods, holding, calls: grpcCalls, clock: systemClock, log, limits };
+  const embeddings = new Embeddings<Pod>({ ...known, admission });
   return measuredEmbeddings(embeddings, { ...parts, clock: systemClock });
 }
 

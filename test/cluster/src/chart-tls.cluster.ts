@@ -3,7 +3,7 @@ import { wire } from '@tercet/contracts';
 import { GrpcChannel } from '@tercet/grpc';
 import { certificateSecrets } from './certificates.js';
 import { ports } from './manifests.js';
-import { countsOf, Namespace } from './namespace.js';
+import { countsOf, eventually, Namespace } from './namespace.js';
 import { pictureQuestion } from './picture.js';
 import { Release } from './release.js';
 
@@ -24,6 +24,22 @@ test('with certificates the controller gives roles, and a question about a pictu
   const { body, answer } = pictureQuestion();
   const response = await space.chatAt(await space.serviceAddress('tercet-gateway'), body);
   expect(await response.text()).toMatch(answer);
+});
+
+test('with certificates the controller tells the gateway how the pool stands, and nobody without one', async () => {
+  const address = await space.serviceAddress('tercet-gateway');
+  await eventually(
+    () => space.shownPoolsAt(address),
+    ([shown]) => shown?.name === 'tercet-tiny' && shown.pods.length === 3,
+  );
+  const [controller] = await space.pods('app.kubernetes.io/component=controller');
+  const channel = GrpcChannel.open(`${controller?.status?.podIP}:8082`);
+  try {
+    const told = channel.client(wire.ControllerDefinition).getPool({}, { signal: AbortSignal.timeout(3000) });
+    await expect(told).rejects.toMatchObject({ code: 'pod_unreachable' });
+  } finally {
+    channel.close();
+  }
 });
 
 test('who has no certificate gets no answer of a stage pod', async () => {

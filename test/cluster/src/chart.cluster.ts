@@ -52,6 +52,18 @@ test('a question about a picture goes through a pod of every stage, and is answe
   expect([encode.map((pod) => roles[pod]), roles[prefill], roles[decode]]).toEqual([['encode'], 'prefill', 'decode']);
 });
 
+test('the gateway shows the pool as the controller tells of it', async () => {
+  const address = await gateway();
+  const roles = JSON.stringify(await space.roles(pool));
+  await eventually(
+    () => space.shownPoolsAt(address),
+    ([shown]) => {
+      const pods = shown?.pods.map(({ podId, role }) => [podId, role]).toSorted() ?? [];
+      return shown?.name === pool && shown.isCurrent && JSON.stringify(Object.fromEntries(pods)) === roles;
+    },
+  );
+});
+
 test('an upgrade of gateway and stages loses no request, and every pod keeps its role', async () => {
   const before = { gateways: await podsOf('gateway'), stages: await podsOf('stage'), roles: await space.roles(pool) };
   const address = await gateway();
@@ -79,13 +91,32 @@ test('an upgrade of gateway and stages loses no request, and every pod keeps its
   expect(await release.revision()).toBe(2);
 });
 
+test('a pool that may sleep has no pods without requests, and one wakes it', async () => {
+  await release.upgrade('--set', 'poolDefaults.controller.sleep.afterMs=3000,poolDefaults.controller.sleep.payback=0');
+  await eventually(
+    () => space.condition(pool, 'Ready'),
+    (says) => says.startsWith('False Asleep'),
+  );
+  await eventually(
+    () => podsOf('stage'),
+    (pods) => pods.length === 0,
+  );
+  expect(await (await space.chatAt(await gateway(), body)).text()).toMatch(answer);
+  await release.upgrade();
+  await eventually(
+    () => space.condition(pool, 'Ready'),
+    (says) => says.startsWith('True'),
+  );
+});
+
 test.each([
   { set: 'gateway.config.requests.runningMax=0', says: '/gateway/config/requests/runningMax' },
   { set: 'pools[0].name=tiny,pools[0].model=tercet-tiny,pools[0].policy=often', says: '/pools/0/policy' },
   { set: 'stage.confg.threads=1', says: "'confg' not allowed" },
 ])('an upgrade with $set is refused, and changes nothing', async ({ set, says }) => {
+  const before = await release.revision();
   await expect(release.upgrade('--set', set)).rejects.toThrow(says);
-  expect(await release.revision()).toBe(2);
+  expect(await release.revision()).toBe(before);
 });
 
 test('keys are asked for when the values say so, and are made in the gateway', async () => {

@@ -96,6 +96,7 @@ export function gatewayManifests(pools: readonly string[]): Manifest[] {
     grpcEndpoint: '0.0.0.0:8081',
     store: { kind: 'sqlite', path: '/tmp/control.db' },
     workers: pools.map((pool) => `${pool}:${ports.grpc}`),
+    controllers: ['controller:8082'],
     workerPollMs: 200,
     models: [{ ...model, contextTokensMax }],
   };
@@ -105,6 +106,16 @@ export function gatewayManifests(pools: readonly string[]): Manifest[] {
     resources: { requests: { cpu: '20m', memory: '100Mi' } },
   };
   return [configMap('gateway', 'gateway', config), deployment('gateway', podSpec('gateway', container))];
+}
+
+/** The gateway of a namespace, as it is asked how the pools stand. */
+export interface ShownPool {
+  readonly name: string;
+  readonly isCurrent: boolean;
+  readonly sleep?: { readonly state: string; readonly wakeMs: number };
+  readonly pods: readonly { readonly podId: string; readonly role: string; readonly epoch: number }[];
+  readonly roleChanges: readonly { readonly podId: string; readonly to: string }[];
+  readonly decisions: readonly unknown[];
 }
 
 /** With the rights that the controller needs, and no others. */
@@ -141,15 +152,18 @@ export function controllerManifests(namespace: string, replicas: number): Manife
       subjects: [{ kind: 'ServiceAccount', name, namespace }],
     },
     configMap(name, 'controller', config),
+    service(name, { selector: { app: name }, port: 8082 }),
     deployment(name, spec, replicas),
   ];
 }
 
 const controllerRules = [
   { apiGroups: [''], resources: ['pods'], verbs: ['list', 'watch', 'patch'] },
+  { apiGroups: [''], resources: ['pods/eviction'], verbs: ['create'] },
   { apiGroups: [''], resources: ['events'], verbs: ['create', 'list'] },
   { apiGroups: ['apps'], resources: ['statefulsets'], verbs: ['list'] },
   { apiGroups: ['apps'], resources: ['statefulsets/scale'], verbs: ['patch'] },
+  { apiGroups: ['autoscaling'], resources: ['horizontalpodautoscalers'], verbs: ['list'] },
   { apiGroups: ['tercet.dev'], resources: ['servingpools'], verbs: ['get', 'list'] },
   { apiGroups: ['tercet.dev'], resources: ['servingpools/status'], verbs: ['patch'] },
   { apiGroups: ['coordination.k8s.io'], resources: ['leases'], verbs: ['get', 'create', 'update'] },
@@ -191,9 +205,12 @@ function configMap(name: string, program: string, config: unknown): Manifest {
 
 function service(
   name: string,
-  more: { selector: Record<string, string>; publishNotReadyAddresses?: boolean },
+  {
+    port = ports.grpc,
+    ...more
+  }: { selector: Record<string, string>; port?: number; publishNotReadyAddresses?: boolean },
 ): Manifest {
-  const spec = { clusterIP: 'None', ports: [{ name: 'grpc', port: ports.grpc }], ...more };
+  const spec = { clusterIP: 'None', ports: [{ name: 'grpc', port }], ...more };
   return { apiVersion: 'v1', kind: 'Service', metadata: { name }, spec };
 }
 

@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { AppsV1Api, CoreV1Api, CustomObjectsApi, DiscoveryV1Api, KubeConfig } from '@kubernetes/client-node';
 import { poolLabel, roleLabel, type ServingPoolSpec, type ServingPoolStatus } from '@tercet/kubernetes';
 import { startedCluster } from './config.js';
-import type { Manifest } from './manifests.js';
+import type { Manifest, ShownPool } from './manifests.js';
 import { ports } from './manifests.js';
 
 const { kubeconfig, kubectl } = startedCluster();
@@ -57,6 +57,10 @@ export class Namespace implements AsyncDisposable {
   /** Puts a role label on a pod, as somebody might by hand. */
   label(pod: string, role: string): void {
     this.#kubectl(['label', '--overwrite', `pod/${pod}`, `${roleLabel}=${role}`]);
+  }
+
+  remove(kind: string, name: string): void {
+    this.#kubectl(['delete', kind, name]);
   }
 
   /** What `kubectl get` prints. */
@@ -131,6 +135,22 @@ export class Namespace implements AsyncDisposable {
       headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify({ model: 'tercet-tiny', temperature: 0, ...body }),
     });
+  }
+
+  /** What the page's view of the cluster is made from. */
+  async shownPools(): Promise<readonly ShownPool[]> {
+    const [gateway] = await this.pods('app=gateway');
+    return this.shownPoolsAt(gateway?.status?.podIP ?? '');
+  }
+
+  async shownPoolsAt(address: string): Promise<readonly ShownPool[]> {
+    const response = await fetch(`http://${address}:${ports.http}/tercet/cluster`);
+    return ((await response.json()) as { pools: ShownPool[] }).pools;
+  }
+
+  /** Somebody gives the workload of a pool another number of pods, past the controller. */
+  scaleWorkload(name: string, replicas: number): void {
+    this.#kubectl(['scale', `statefulset/${name}`, `--replicas=${replicas}`]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

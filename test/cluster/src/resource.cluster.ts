@@ -59,8 +59,10 @@ test('of two pools that claim the same pods, the older has them and the younger 
     () => space.condition('second', 'Degraded'),
     (says) => says.startsWith('True PodOfOtherPool: pod plain-'),
   );
-  const { status } = await space.pool('second');
-  expect(status?.pods).toBe(0);
+  await eventually(
+    async () => (await space.pool('second')).status?.pods,
+    (pods) => pods === 0,
+  );
   expect(await space.condition('plain', 'Ready')).toMatch(/^True/);
   expect(await space.condition('plain', 'Degraded')).toMatch(/^False/);
 });

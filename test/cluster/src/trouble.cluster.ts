@@ -95,7 +95,10 @@ test('a quota that refuses pods is told in the resource, in the words of the API
     () => quota.condition('gpu', 'Degraded'),
     (says) => says.startsWith('True PodsMissing: 2 of 3 pods answer') && says.includes('exceeded quota: gpus'),
   );
-  expect(await quota.condition('gpu', 'Ready')).toMatch(/^False StageWithoutPod: no pod serves \w+;.*exceeded quota/);
+  await eventually(
+    () => quota.condition('gpu', 'Ready'),
+    (says) => /^False StageWithoutPod: no pod serves \w+;.*exceeded quota/.test(says),
+  );
 });
 
 test('more devices than the nodes have: the pod that has no place is told', async () => {

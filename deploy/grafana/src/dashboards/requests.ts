@@ -233,12 +233,17 @@ const admission: Row = {
       queries: [{ expr: promql.rate('tercet_admission_refused_total', ['limit']), legend: '{{limit}}' }],
     },
     {
-      title: 'Waiting for room',
-      description: 'Requests of tenants that wait because all room is taken. Anonymous ones are refused instead.',
+      title: 'Waiting',
+      description:
+        'Requests of tenants that wait because all room is taken (anonymous ones are refused instead), and requests ' +
+        'that wait for a pod: one of a stage that has none, or those of a pool that wakes.',
       kind: 'lines',
       unit: 'count',
       width: 8,
-      queries: [{ expr: promql.sum('tercet_requests_waiting', []), legend: 'waiting' }],
+      queries: [
+        { expr: promql.sum('tercet_requests_waiting', []), legend: 'for room' },
+        { expr: promql.sum('tercet_requests_held', ['model']), legend: 'for a pod of {{model}}' },
+      ],
     },
     {
       title: 'Refused keys',

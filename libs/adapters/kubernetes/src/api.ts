@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import {
   AppsV1Api,
+  AutoscalingV2Api,
   CoordinationV1Api,
   CoreV1Api,
   CustomObjectsApi,
@@ -27,6 +28,7 @@ export class KubernetesApi {
   readonly namespace: string;
   readonly config: KubeConfig;
   readonly apps: AppsV1Api;
+  readonly autoscaling: AutoscalingV2Api;
   readonly core: CoreV1Api;
   readonly coordination: CoordinationV1Api;
   readonly custom: CustomObjectsApi;
@@ -50,6 +52,7 @@ export class KubernetesApi {
     this.config = config;
     this.namespace = namespace;
     this.apps = new AppsV1Api(configuration);
+    this.autoscaling = new AutoscalingV2Api(configuration);
     this.core = new CoreV1Api(configuration);
     this.coordination = new CoordinationV1Api(configuration);
     this.custom = new CustomObjectsApi(configuration);

@@ -6,6 +6,7 @@ export { type PoolEvent, tellOfPool } from './pool-events.js';
 export { type PoolPod, PoolPods, type PoolPodsOptions } from './pool-pods.js';
 export { type Pools, ServingPools, type StatusChange, type UnreadablePool } from './pools.js';
 export {
+  directions,
   type PoolCondition,
   poolLabel,
   roleLabel,

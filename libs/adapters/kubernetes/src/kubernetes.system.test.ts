@@ -1,14 +1,16 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { PatchStrategy, setHeaderOptions } from '@kubernetes/client-node';
 import type { TercetError } from '@tercet/contracts';
 import { systemClock } from '@tercet/telemetry';
 import { needsClusterPrograms } from '@tercet/testing';
 import type { KubernetesApi } from './api.js';
 import { LeaderElection } from './leader-election.js';
 import { tellOfPool } from './pool-events.js';
-import { PoolPods } from './pool-pods.js';
+import { type PoolPod, PoolPods } from './pool-pods.js';
 import { ServingPools } from './pools.js';
 import { poolLabel, roleLabel } from './serving-pool.js';
 import { ApiServer } from './testing/api-server.js';
+import { PoolWorkloads } from './workloads.js';
 
 const never = new AbortController().signal;
 const bin = needsClusterPrograms();
@@ -88,6 +90,72 @@ if (bin !== undefined) {
     });
   });
 
+  describe('the workload of a pool', () => {
+    const labels = { [poolLabel]: 'sized' };
+    const found = () => new PoolWorkloads(api).find(labels, never);
+    const scaleBy = (fieldManager: string, replicas: number) =>
+      api.apps.patchNamespacedStatefulSetScale(
+        { namespace: 'default', name: 'sized', fieldManager, body: { spec: { replicas } } },
+        setHeaderOptions('Content-Type', PatchStrategy.MergePatch),
+      );
+
+    test('tells who else scaled it last, or installed it anew, until the controller scaled it', async () => {
+      await createWorkload(api, 'sized', labels);
+      expect(await found()).toMatchObject({ name: 'sized', replicas: 3, scaledBy: undefined, autoscaler: undefined });
+      expect((await found())?.installedBy).toBeDefined();
+      await scaleBy('kubectl', 5);
+      expect(await found()).toMatchObject({ replicas: 5, scaledBy: 'kubectl' });
+      await new PoolWorkloads(api).scale('sized', 4, never);
+      expect(await found()).toMatchObject({ replicas: 4, scaledBy: undefined, installedBy: undefined });
+      await scaleBy('keda', 9);
+      await api.apps.patchNamespacedStatefulSet(
+        { namespace: 'default', name: 'sized', fieldManager: 'helm', body: { spec: { replicas: 3 } } },
+        setHeaderOptions('Content-Type', PatchStrategy.MergePatch),
+      );
+      expect(await found()).toMatchObject({ replicas: 3, scaledBy: undefined, installedBy: 'helm' });
+    });
+
+    test('tells of an autoscaler that is set on it', async () => {
+      const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'sized' };
+      const body = { metadata: { name: 'hpa' }, spec: { scaleTargetRef, maxReplicas: 5 } };
+      await api.autoscaling.createNamespacedHorizontalPodAutoscaler({ namespace: 'default', body });
+      expect((await found())?.autoscaler).toBe('hpa');
+    });
+
+    test('has no refusal from before it got its number of pods', async () => {
+      const time = new Date();
+      const refused = (message: string) =>
+        api.core.createNamespacedEvent({
+          namespace: 'default',
+          body: {
+            metadata: { generateName: 'refused-' },
+            involvedObject: { kind: 'StatefulSet', name: 'sized', namespace: 'default' },
+            ...{ reason: 'FailedCreate', type: 'Warning', message, firstTimestamp: time, lastTimestamp: time },
+          },
+        });
+      const workloads = new PoolWorkloads(api);
+      const refusal = async () => (await workloads.find(labels, never))?.refusal;
+      await refused('of the number before');
+      expect(await refusal()).toBe('of the number before');
+      await workloads.scale('sized', 4, never);
+      expect(await refusal()).toBeUndefined();
+      await refused('exceeded quota');
+      expect(await refusal()).toBe('exceeded quota');
+    });
+  });
+
+  describe('a pod that is replaced', () => {
+    test('is evicted', async () => {
+      const selector = `${poolLabel}=watched`;
+      await using pods = await PoolPods.open({ api, selector, onFailure: () => undefined });
+      await createPod(api, 'old');
+      const old = () => pods.all().find(({ name }) => name === 'old');
+      await until(() => old() !== undefined);
+      await pods.evict(old() as PoolPod, never);
+      await until(() => old()?.isLeaving !== false);
+    });
+  });
+
   describe('leaders', () => {
     test('one leads at a time, a later one in a later term, also when the clocks are hours apart', async () => {
       const log: string[] = [];
@@ -148,6 +216,12 @@ async function createPool(api: KubernetesApi, name: string): Promise<void> {
   const place = { group: 'tercet.dev', version: 'v1alpha1', plural: 'servingpools', namespace: 'default' };
   const body = { apiVersion: 'tercet.dev/v1alpha1', kind: 'ServingPool', metadata: { name }, spec: { model: 'm' } };
   await api.custom.createNamespacedCustomObject({ ...place, body });
+}
+
+async function createWorkload(api: KubernetesApi, name: string, labels: Record<string, string>): Promise<void> {
+  const template = { metadata: { labels }, spec: { containers: [{ name: 'c', image: 'i' }] } };
+  const spec = { replicas: 3, serviceName: name, selector: { matchLabels: labels }, template };
+  await api.apps.createNamespacedStatefulSet({ namespace: 'default', body: { metadata: { name }, spec } });
 }
 
 async function createPod(api: KubernetesApi, name: string, labels: Record<string, string> = {}): Promise<void> {

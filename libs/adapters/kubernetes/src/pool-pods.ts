@@ -85,6 +85,17 @@ export class PoolPods implements AsyncDisposable {
     await api.call({ pod: name, role }, patch, signal);
   }
 
+  /**
+   * The pod is told to end, by an eviction: it drains, and where a disruption budget does not allow it, it stays.
+   * @throws cluster_unavailable, also for another pod of the name and against a budget; cluster_refused
+   */
+  async evict({ name, uid }: PoolPod, signal: AbortSignal): Promise<void> {
+    const { api } = this.#options;
+    const { namespace } = api;
+    const body = { metadata: { name, namespace }, deleteOptions: { preconditions: { uid } } };
+    await api.call({ pod: name }, () => api.core.createNamespacedPodEviction({ namespace, name, body }), signal);
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stop.abort();
     await this.#informer.stop();

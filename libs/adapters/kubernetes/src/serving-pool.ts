@@ -11,6 +11,11 @@ export const roleLabel = `${poolGroup}/role`;
 const stages = ['encode', 'prefill', 'decode'] as const;
 export type Stage = (typeof stages)[number];
 
+/** Moves between two stages. */
+export const directions = stages.flatMap((from) =>
+  stages.filter((to) => to !== from).map((to) => `${from}-${to}` as const),
+);
+
 const podsMax = 10_000;
 const perStage = (fallback: number) => {
   const count = z.int().min(1).max(podsMax).default(fallback);
@@ -30,7 +35,24 @@ export const PoolSpecSchema = z.strictObject({
     .record(z.string(), z.string())
     .optional()
     .describe('Labels of the pods of this pool; without it, tercet.dev/pool with the name of the resource.'),
-  pods: z.int().min(0).max(podsMax).default(3).describe('Pods that the pool shall have.'),
+  inPlace: z
+    .array(z.enum(directions))
+    .max(directions.length)
+    .default(directions)
+    .describe('Moves that a pod makes with its weights loaded. For every other one it is replaced.'),
+  pods: z.int().min(0).max(podsMax).default(3).describe('Pods that the pool shall have; 0 is off.'),
+  sleep: z
+    .strictObject({
+      afterMs: ms(600_000, 1000).describe('Time without a request after which the pool has no pods.'),
+      payback: z
+        .number()
+        .min(0)
+        .max(1000)
+        .default(10)
+        .describe('It keeps them while requests are expected sooner than so many times what a wake takes.'),
+    })
+    .optional()
+    .describe('The pool may have no pods; a request wakes it. Absent: it always has them.'),
   policy: z
     .enum(['auto', 'recommend', 'manual'])
     .default('recommend')
@@ -78,7 +100,7 @@ const Counts = z.strictObject({ encode: z.int(), prefill: z.int(), decode: z.int
 const Time = z.string().meta({ format: 'date-time' });
 
 const Condition = z.strictObject({
-  type: z.enum(['Ready', 'SloMet', 'Progressing', 'Degraded']),
+  type: z.enum(['Ready', 'SloMet', 'Progressing', 'Degraded', 'OwnsSize']),
   status: z.enum(['True', 'False', 'Unknown']),
   reason: z.string().min(1).max(1024),
   message: z.string().max(32_768),
@@ -94,6 +116,12 @@ export const PoolStatusSchema = z.strictObject({
   /** Pods that answer; with `selector`, what the scale subresource tells. */
   pods: z.int().optional(),
   selector: z.string().optional(),
+  sleep: z.enum(['awake', 'asleep', 'waking']).optional(),
+  givenPods: z
+    .array(z.int())
+    .max(2)
+    .optional()
+    .describe('Pods that the controller last gave to the workload, and that it gives now.'),
   split: z.string().optional().describe('Pods by stage, as encode/prefill/decode.'),
   roles: Counts.optional(),
   assignments: z

@@ -42,6 +42,12 @@ describe('a proposal', () => {
     expect(expected.target).toBeGreaterThan(expected.current + 0.05);
   });
 
+  test('a move that is a replacement has to pay for the load as well', () => {
+    const cheap = propose(encodeFewer());
+    const dear = propose({ ...encodeFewer(), replaceMs: { 'decode-encode': 60_000 } });
+    expect(dear.expected.target).toBeLessThan(cheap.expected.target);
+  });
+
   test('stays where nothing better is', () => {
     const { target } = propose(encodeFewer());
     expect(propose(inputOf({ current: target }))).toMatchObject({ kind: 'stay', moves: [] });

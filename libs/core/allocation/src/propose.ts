@@ -36,6 +36,8 @@ export interface ProposeInput {
   readonly horizonMs: number;
   /** Until a group that leaves a stage serves the other: its drain, the switch, and what its lost caches cost. */
   readonly switchMs: PerStage<number>;
+  /** Beyond that, for moves that a group does not make in place: until another one is loaded in its place. */
+  readonly replaceMs?: Readonly<Partial<Record<`${StageName}-${StageName}`, number>>>;
   readonly limits: ProposeLimits;
   /** What was proposed the last time. */
   readonly pending: Split | undefined;
@@ -173,12 +175,12 @@ function worthOf({ work, factor }: ProposeInput, split: Split): number {
 
 /** Over the horizon: first with the groups that move away, in as many batches as it takes, then with all of them. */
 function worthOnTheWay(input: ProposeInput, target: Split, settled: number): number {
-  const { current, switchMs, horizonMs, limits } = input;
+  const { current, switchMs, replaceMs = {}, horizonMs, limits } = input;
   const worth = worthOf(input, target);
   if (worth <= settled) return worth;
   const moves = movesBetween(current, target);
   const batch = moves.slice(0, limits.unavailableMax);
-  const batchMs = Math.max(...batch.map(({ from }) => switchMs[from]));
+  const batchMs = Math.max(...batch.map(({ from, to }) => switchMs[from] + (replaceMs[`${from}-${to}`] ?? 0)));
   const awayMs = Math.min(horizonMs, batchMs * Math.ceil(moves.length / Math.max(1, batch.length)));
   const away = worthOf(input, without(current, batch));
   return (away * awayMs + worth * (horizonMs - awayMs)) / horizonMs;

@@ -13,12 +13,18 @@ import { type Outcome, Outcomes } from './outcomes.js';
 import { type Ask, askOf, type Pass, planPass } from './plan-pass.js';
 import { planWish, type Wish } from './plan-wish.js';
 import { type PodState, type PoolSpec, splitOf } from './pool.js';
+import { replacementPrices, type SurgeRoom } from './replacement.js';
+import { expectedWakeMs, planSleep, type SleepChange, type SleepInput } from './sleep.js';
 
 /** The pods of a pool, wherever they run. */
 export interface Pods {
   states(signal: AbortSignal): Promise<PodState[]>;
   /** Resolves when the pod serves its new role. @throws epoch_stale, role_switch_failed, no_pod */
   setRole(ask: Ask & { readonly drainTimeoutMs: number }, signal: AbortSignal): Promise<void>;
+  /** Where pods can be replaced now; absent where none can be. */
+  room?(spec: PoolSpec): SurgeRoom | undefined;
+  /** The pod drains, goes and is started again; may be asked again. @throws no_pod, and what its cluster says */
+  takeDown?(podId: string, signal: AbortSignal): Promise<void>;
 }
 
 /** Where the ledger is kept over a crash. */
@@ -41,7 +47,7 @@ export interface ControllerOptions {
   readonly simulation?: Simulation;
   readonly clock: Clock;
   /** An ask that a pod refused, or that ended badly. The next pass sees how things are. */
-  onFailure(ask: Ask, error: unknown): void;
+  onFailure(ask: Pick<Ask, 'podId'> & Partial<Ask>, error: unknown): void;
 }
 
 /**
@@ -57,6 +63,8 @@ export class Controller {
   readonly #performing = new Map<string, Promise<void>>();
   #ledger: Ledger;
   #turn: Promise<unknown> = Promise.resolve();
+  /** How long there had been no request when it was told the last time. */
+  #idleMs = 0;
 
   private constructor(options: ControllerOptions, ledger: Ledger) {
     this.#options = options;
@@ -105,18 +113,20 @@ export class Controller {
     const asked = await this.#inTurn(async () => {
       const { spec, pods, store, clock } = this.#options;
       const states = await pods.states(signal);
-      const situation = { ledger: this.#ledger, pods: states, spec, nowMs: clock.unixMs() };
+      const situation = { ledger: this.#ledger, pods: states, spec, nowMs: clock.unixMs(), room: pods.room?.(spec) };
       const wished = planWish({ ...situation, performing: new Set(this.#performing.keys()) }, wish);
       if (wished === undefined) return undefined;
       await store.save(wished.ledger);
       this.#ledger = wished.ledger;
+      // One that is replaced goes on pass by pass.
+      if (wished.move.replacement !== undefined) return undefined;
       return { performed: this.#perform(askOf(wished.move), signal) };
     });
     await asked?.performed;
   }
 
   async #pass(signal: AbortSignal): Promise<Pass> {
-    const { spec, pods, store, clock } = this.#options;
+    const { spec, pods, store, clock, onFailure } = this.#options;
     const states = await pods.states(signal);
     const nowMs = clock.unixMs();
     const pass = await planPass({
@@ -125,9 +135,12 @@ export class Controller {
       spec,
       nowMs,
       performing: new Set(this.#performing.keys()),
+      room: pods.room?.(spec),
       propose: async (situation) => {
         const waiting = this.#waiting(states);
-        const input = this.#planner.inputFor({ ...situation, waiting, switchMs: this.#options.switchMs });
+        const { switchMs } = this.#options;
+        const replaceMs = replacementPrices(spec, expectedWakeMs(this.#ledger));
+        const input = this.#planner.inputFor({ ...situation, waiting, switchMs, replaceMs });
         return input && this.#planner.concluded(await this.#simulation.propose(input));
       },
       baseline: async () => {
@@ -145,7 +158,27 @@ export class Controller {
     if (pass.ledger !== this.#ledger) await store.save(pass.ledger);
     this.#ledger = pass.ledger;
     for (const ask of pass.asks) this.#perform(ask, signal).catch(() => undefined);
+    for (const podId of pass.takeDowns) {
+      await pods.takeDown?.(podId, signal).catch((error: unknown) => onFailure({ podId }, error));
+    }
     return pass;
+  }
+
+  /**
+   * Whether the pool sleeps, after it was told what there is to do; what follows is written down first.
+   * @throws what the store throws: then nothing changed
+   */
+  tendSleep({ demand, pods }: Pick<SleepInput, 'demand' | 'pods'>): Promise<SleepChange | undefined> {
+    return this.#inTurn(async () => {
+      const { spec, store, clock } = this.#options;
+      const isPerforming = this.#performing.size > 0;
+      const situation = { demand, pods, spec, nowMs: clock.unixMs(), isPerforming, idleBeforeMs: this.#idleMs };
+      const { ledger, change } = planSleep({ ...situation, ledger: this.#ledger });
+      if (ledger !== this.#ledger) await store.save(ledger);
+      this.#ledger = ledger;
+      this.#idleMs = demand?.idleMs ?? this.#idleMs;
+      return change;
+    });
   }
 
   /** Resolves when no pod is being asked. */

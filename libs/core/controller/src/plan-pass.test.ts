@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { afterMoves, disaggregated, movesBetween, type Proposal, type Split } from '@tercet/allocation';
 import fc from 'fast-check';
-import { type Decision, emptyLedger, type Ledger } from './ledger.js';
+import { type Decision, emptyLedger, type Ledger, withoutSleep } from './ledger.js';
 import { type Pass, type PassInput, planPass } from './plan-pass.js';
 import { type PoolSpec, splitOf } from './pool.js';
 import { FakePods, testSpec as spec } from './testing.js';
@@ -85,6 +85,17 @@ describe('a pass', () => {
     expect(await loop.pass()).toMatchObject({ kind: 'rest', asks: [] });
     expect(loop.ledger.assignments).toHaveLength(8);
     expect(loop.split).toEqual(disaggregated(2, 2, 4));
+  });
+
+  test('moves nothing while the pool wakes: its pods return to the roles that they had', async () => {
+    const pods = new FakePods({ a: 'encode', b: 'encode', c: 'decode' });
+    const loop = new Loop(pods);
+    loop.target = disaggregated(1, 1, 1);
+    const sleep = { state: 'waking', sinceMs: 0, idleSinceMs: 0, wasEmpty: true } as const;
+    loop.ledger = { ...emptyLedger, sleep };
+    expect(await loop.pass()).toMatchObject({ kind: 'rest', asks: [], problems: [] });
+    loop.ledger = withoutSleep(loop.ledger);
+    expect((await loop.pass()).kind).toBe('repair');
   });
 
   test('moves the least busy pods, in the epoch in which it saw them, and sees the moves through', async () => {

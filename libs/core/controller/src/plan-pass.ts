@@ -8,8 +8,9 @@ import {
   withLastReplaced,
   withMoves,
 } from './ledger.js';
-import { type PodState, type PoolSpec, splitOf } from './pool.js';
+import { isInPlace, membersOf, type PodState, type PoolSpec, splitOf } from './pool.js';
 import { limitProblems, objectiveProblems, type Problem } from './problems.js';
+import { type SurgeRoom, surge, toTakeDown, withStandIns } from './replacement.js';
 import { type Finding, settle } from './settle.js';
 
 /** What a pod is asked to become. It refuses when its epoch is another one by then. */
@@ -28,6 +29,8 @@ export interface PassInput {
   readonly nowMs: number;
   /** Pods that are being asked right now. */
   readonly performing: ReadonlySet<string>;
+  /** Where pods that cannot change their stage in place are replaced; absent where none can be: they stay. */
+  readonly room?: SurgeRoom | undefined;
   /** What would be better; asked for at most once a pass, and only when nothing is more urgent. */
   propose(
     situation: Pick<Situation, 'nowMs' | 'current' | 'limits' | 'moving' | 'recent'>,
@@ -44,6 +47,8 @@ export interface Pass {
   /** The one kind of change that this pass makes. */
   readonly kind: 'assign' | 'take back' | 'repair' | 'move' | 'recommend' | 'rest';
   readonly asks: readonly Ask[];
+  /** Pods that go now, to return in another role. */
+  readonly takeDowns: readonly string[];
   readonly findings: readonly Finding[];
   /** What a person has to change; empty when all is well. */
   readonly problems: readonly Problem[];
@@ -57,13 +62,23 @@ export interface Pass {
  * is proposed. It decides and does nothing.
  */
 export async function planPass(input: PassInput): Promise<Pass> {
-  const { nowMs, performing, spec } = input;
+  const pass = await oneChange(input);
+  return { ...pass, takeDowns: toTakeDown(pass.ledger, input.pods) };
+}
+
+type Change = Omit<Pass, 'takeDowns'>;
+
+async function oneChange(input: PassInput): Promise<Change> {
+  const { nowMs, performing, spec, room } = input;
   const pods = input.pods.filter(({ refusesCalls }) => refusesCalls !== true);
   const refusing = input.pods.filter(({ refusesCalls }) => refusesCalls === true);
-  const { ledger, findings: learnt } = settle(input.ledger, pods, { nowMs, performing });
+  const { ledger, findings: learnt } = settle(input.ledger, pods, { nowMs, performing, room });
   const findings = [...learnt, ...refusing.map(({ podId }) => ({ kind: 'refuses its role', podId }) as const)];
   const settled = { ...input, pods, ledger };
-  const problems = limitProblems(spec, pods.length);
+  // A pod beyond the size of the pool stands in for another, or is on its way out.
+  const members = membersOf(ledger, pods).filter(({ podId }) => podId !== room?.standInId);
+  const counted = { ...settled, pods: members };
+  const problems = ledger.sleep === undefined ? limitProblems(spec, members.length) : [];
   const assigns = assignments(settled);
   if (assigns.length > 0) {
     const assigned = assigns.reduce(
@@ -73,15 +88,16 @@ export async function planPass(input: PassInput): Promise<Pass> {
     return { ledger: assigned, kind: 'assign', asks: assigns, findings, problems };
   }
   const judged = await judgeLast(settled);
-  if (judged?.verdict?.kind === 'taken back') return { ...takeBack(settled, judged), findings, problems, judged };
+  if (judged?.verdict?.kind === 'taken back') return { ...takeBack(counted, judged), findings, problems, judged };
   const known = judged === undefined ? ledger : withDecision(ledger, judged);
   const more = judged === undefined ? {} : { judged };
-  const rest: Pass = { ledger: known, kind: 'rest', asks: [], findings, problems, ...more };
-  if (spec.policy === 'manual') return rest;
-  const lacking = spec.policy === 'auto' ? missing(settled) : [];
-  const repair = begin({ ...settled, ledger: known }, lacking, { reason: 'repair', decision: 0 });
-  if (repair.asks.length > 0) return { ...rest, ...repair, kind: 'repair' };
-  return problems.length > 0 ? rest : { ...rest, ...(await moveOn({ ...settled, ledger: known })) };
+  const rest: Change = { ledger: known, kind: 'rest', asks: [], findings, problems, ...more };
+  // While a pool wakes, its pods return one by one to the roles that they had.
+  if (spec.policy === 'manual' || ledger.sleep !== undefined) return rest;
+  const lacking = spec.policy === 'auto' ? missing(counted) : [];
+  const repair = begin({ ...counted, ledger: known }, lacking, { reason: 'repair', decision: 0 });
+  if (repair.ledger !== known) return { ...rest, ...repair, kind: 'repair' };
+  return problems.length > 0 ? rest : { ...rest, ...(await moveOn({ ...counted, ledger: known })) };
 }
 
 /** Moves to the stages that have fewer pods than they must, from those that can spare the most. */
@@ -110,10 +126,11 @@ function assignments({ ledger, pods, performing }: PassInput): Ask[] {
   const away = ledger.assignments.filter(({ podId }) => !pods.some((pod) => pod.podId === podId));
   const counts = { ...splitOf(ledger, [...pods, ...away]) };
   return pods.flatMap(({ podId, role, epoch, phase }) => {
-    if (performing.has(podId) || ledger.moves.some((move) => move.podId === podId)) return [];
+    const move = ledger.moves.find((begun) => begun.podId === podId);
+    if (performing.has(podId) || (move !== undefined && !(move.replacement && phase === 'unassigned'))) return [];
     if (phase !== 'unassigned' && phase !== 'ready') return [];
     const recorded = ledger.assignments.find((assignment) => assignment.podId === podId);
-    const wanted = recorded?.role ?? role ?? stageNames.reduce((a, b) => (counts[b] < counts[a] ? b : a));
+    const wanted = move?.to ?? recorded?.role ?? role ?? stageNames.reduce((a, b) => (counts[b] < counts[a] ? b : a));
     const aboveEpoch = later(epoch, recorded?.epoch);
     if (wanted === role && epoch === aboveEpoch) return [];
     if (recorded === undefined) counts[wanted]++;
@@ -132,17 +149,17 @@ async function judgeLast({ ledger, spec, nowMs, judge }: PassInput): Promise<Dec
   return { ...decision, verdict: { kind: isWorse ? 'taken back' : 'kept', ...found } };
 }
 
-function takeBack(input: PassInput, judged: Decision): Pick<Pass, 'ledger' | 'kind' | 'asks'> {
+function takeBack(input: PassInput, judged: Decision): Pick<Change, 'ledger' | 'kind' | 'asks'> {
   const known = withDecision(input.ledger, judged);
   const current = splitOf(known, input.pods);
   const isSame = current.encode + current.prefill + current.decode === sizeOf(judged.before);
   const moves = isSame && input.spec.policy === 'auto' ? movesBetween(current, judged.before) : [];
   const why = { reason: 'take back', decision: judged.id } as const;
   const { ledger, asks } = begin({ ...input, ledger: known }, moves.slice(0, input.spec.unavailableMax), why);
-  return { ledger, kind: asks.length > 0 ? 'take back' : 'rest', asks };
+  return { ledger, kind: ledger === known ? 'rest' : 'take back', asks };
 }
 
-async function moveOn(input: PassInput): Promise<Omit<Pass, 'findings' | 'judged'>> {
+async function moveOn(input: PassInput): Promise<Omit<Change, 'findings' | 'judged'>> {
   const { ledger, pods, spec, nowMs } = input;
   const current = splitOf(ledger, pods);
   const rest = { ledger, kind: 'rest', asks: [], problems: [] } as const;
@@ -161,7 +178,7 @@ async function moveOn(input: PassInput): Promise<Omit<Pass, 'findings' | 'judged
   if (spec.policy === 'recommend') return { ...known, kind: 'recommend' };
   const id = (ledger.decisions.at(-1)?.id ?? 0) + 1;
   const begun = begin(input, proposal.moves, { reason: 'better', decision: id });
-  if (begun.asks.length === 0) return known;
+  if (begun.ledger === ledger) return known;
   const decision: Decision = {
     id,
     begunMs: nowMs,
@@ -173,9 +190,13 @@ async function moveOn(input: PassInput): Promise<Omit<Pass, 'findings' | 'judged
   return { ...known, ledger: withDecision(withLastReplaced(begun.ledger), decision), kind: 'move', asks: begun.asks };
 }
 
-/** The least busy pods of the stages leave them; one that is the last to serve its stage stays. */
+/**
+ * The least busy pods of the stages leave them; one that is the last to serve its stage stays. One at a time is
+ * replaced.
+ * @returns the ledger as it was when nothing begins
+ */
 function begin(
-  { ledger, pods, performing, nowMs }: PassInput,
+  { ledger, pods, performing, nowMs, spec, room }: PassInput,
   moves: readonly Move[],
   why: Pick<BegunMove, 'reason' | 'decision'>,
 ): { ledger: Ledger; asks: Ask[] } {
@@ -185,10 +206,18 @@ function begin(
   for (const { from, to } of moves) {
     const there = pods.filter((pod) => pod.role === from && isFree(pod));
     if (there.length < 2) continue;
+    const replacement = isInPlace(spec, { from, to }) ? undefined : surge([...ledger.moves, ...begun], room);
+    if (replacement === 'no room') continue;
     const { podId, epoch } = there.reduce((a, b) => (busyOf(b) < busyOf(a) ? b : a));
-    begun.push({ podId, from, to, fromEpoch: epoch, begunMs: nowMs, ...why });
+    const move = { podId, from, to, fromEpoch: epoch, begunMs: nowMs, ...why };
+    begun.push(replacement === undefined ? move : { ...move, replacement });
   }
-  return { ledger: withMoves(ledger, begun), asks: begun.map(askOf) };
+  if (begun.length === 0) return { ledger, asks: [] };
+  return { ledger: withStandIns(withMoves(ledger, begun)), asks: begun.filter(isAsked).map(askOf) };
+}
+
+function isAsked({ replacement }: BegunMove): boolean {
+  return replacement === undefined;
 }
 
 /** What the pod of a move is asked. */

@@ -2,7 +2,8 @@ import type { StageName } from '@tercet/allocation';
 import { TercetError } from '@tercet/contracts';
 import { type BegunMove, type Ledger, withLastReplaced, withMoves } from './ledger.js';
 import type { PassInput } from './plan-pass.js';
-import { splitOf } from './pool.js';
+import { isInPlace, membersOf, splitOf } from './pool.js';
+import { surge, withStandIns } from './replacement.js';
 
 /** A role that a person wants a pod to have. */
 export interface Wish {
@@ -18,7 +19,14 @@ export interface Wish {
  *   epoch_stale when the pod moved on since the person looked; role_switch_failed while it moves
  */
 export function planWish(
-  { ledger, pods, spec, nowMs, performing }: Pick<PassInput, 'ledger' | 'pods' | 'spec' | 'nowMs' | 'performing'>,
+  {
+    ledger,
+    pods,
+    spec,
+    nowMs,
+    performing,
+    room,
+  }: Pick<PassInput, 'ledger' | 'pods' | 'spec' | 'nowMs' | 'performing' | 'room'>,
   { podId, role, expectedEpoch }: Wish,
 ): { readonly ledger: Ledger; readonly move: BegunMove } | undefined {
   const pod = pods.find((state) => state.podId === podId);
@@ -26,7 +34,8 @@ export function planWish(
   const { epoch, role: from, phase } = pod;
   if (expectedEpoch !== undefined && expectedEpoch !== epoch)
     throw new TercetError('epoch_stale', { epoch, expectedEpoch });
-  const isMoving = performing.has(podId) || ledger.moves.some((move) => move.podId === podId);
+  const isStandIn = membersOf(ledger, [pod]).length === 0;
+  const isMoving = isStandIn || performing.has(podId) || ledger.moves.some((move) => move.podId === podId);
   if (isMoving || from === undefined || phase !== 'ready') {
     throw new TercetError('role_switch_failed', { podId, reason: 'it is moving already, or has no role yet' });
   }
@@ -34,6 +43,11 @@ export function planWish(
   const left = splitOf(ledger, pods)[from] - 1;
   const least = spec.least[from];
   if (left < least) throw new TercetError('invalid_request', { podId, stage: from, left, least });
-  const move: BegunMove = { podId, from, to: role, fromEpoch: epoch, begunMs: nowMs, reason: 'asked', decision: 0 };
-  return { ledger: withMoves(withLastReplaced(ledger), [move]), move };
+  const replacement = isInPlace(spec, { from, to: role }) ? undefined : surge(ledger.moves, room);
+  if (replacement === 'no room') {
+    throw new TercetError('role_switch_failed', { podId, reason: 'it has to be replaced, and none can be now' });
+  }
+  const asked = { podId, from, to: role, fromEpoch: epoch, begunMs: nowMs, reason: 'asked', decision: 0 } as const;
+  const move: BegunMove = replacement === undefined ? asked : { ...asked, replacement };
+  return { ledger: withStandIns(withMoves(withLastReplaced(ledger), [move])), move };
 }

@@ -1,6 +1,7 @@
 import type { BegunMove, Ledger } from './ledger.js';
-import { withAssignment, withDecision, withoutMove } from './ledger.js';
+import { withAssignment, withDecision, withMove, withoutMove, withWake } from './ledger.js';
 import type { PodState } from './pool.js';
+import { replaced, type SurgeRoom } from './replacement.js';
 
 /** What was learnt of the moves and pods since the last pass. */
 export type Finding =
@@ -9,6 +10,13 @@ export type Finding =
 
 /** What a pod cannot truly say: calls of its role that it refuses, and an epoch below one in which it was seen. */
 export type Lie = 'refuses its role' | 'epoch went back';
+
+interface SettleTime {
+  readonly nowMs: number;
+  readonly performing: ReadonlySet<string>;
+  /** Where pods are replaced; absent where none can be. */
+  readonly room?: SurgeRoom | undefined;
+}
 
 /**
  * Compares what was begun with what the pods say. A move is over when its pod serves the new role in a later epoch. One
@@ -19,14 +27,20 @@ export type Lie = 'refuses its role' | 'epoch went back';
 export function settle(
   ledger: Ledger,
   pods: readonly PodState[],
-  { nowMs, performing }: { readonly nowMs: number; readonly performing: ReadonlySet<string> },
+  { nowMs, performing, room }: SettleTime,
 ): { readonly ledger: Ledger; readonly findings: readonly Finding[] } {
   const findings: Finding[] = [];
   let settled = ledger;
   for (const move of ledger.moves) {
     if (performing.has(move.podId)) continue;
-    const outcome = outcomeOf(move, pods);
+    const outcome =
+      move.replacement === undefined ? outcomeOf(move, pods) : replaced(move, { ledger, pods, nowMs, room });
     if (outcome === 'under way') continue;
+    if (typeof outcome === 'object') {
+      settled = withMove(settled, outcome);
+      if (standInServes(move, outcome)) settled = withWake(settled, nowMs - move.begunMs);
+      continue;
+    }
     findings.push({ kind: outcome, move });
     settled = withoutMove(settled, move.podId);
     if (outcome === 'undone') continue;
@@ -39,6 +53,11 @@ export function settle(
     settled = withDecision(settled, { ...decision, doneMs: nowMs });
   }
   return knowPods(settled, pods, findings);
+}
+
+/** What its load took is known now. */
+function standInServes({ replacement: before }: BegunMove, { replacement: now }: BegunMove): boolean {
+  return before?.phase === 'surging' && now?.phase === 'replacing' && now.standInId !== undefined;
 }
 
 function outcomeOf(move: BegunMove, pods: readonly PodState[]): 'moved' | 'undone' | 'lost' | 'under way' {

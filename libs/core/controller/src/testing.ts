@@ -77,4 +77,9 @@ export class FakePods {
   remove(podId: string): void {
     this.#pods.delete(podId);
   }
+
+  /** A pod that the cluster started, or one that is back: it has no role yet. */
+  add(podId: string): void {
+    if (!this.#pods.has(podId)) this.restart(podId);
+  }
 }

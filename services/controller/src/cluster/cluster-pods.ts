@@ -1,15 +1,19 @@
 import { TercetError, toTercetError, type wire } from '@tercet/contracts';
-import type { Ask, PodState, Pods } from '@tercet/controller-core';
-import type { PoolPod, PoolPods } from '@tercet/kubernetes';
+import type { Ask, PodState, Pods, PoolSpec, SurgeRoom } from '@tercet/controller-core';
+import type { PoolPod, PoolPods, Workload } from '@tercet/kubernetes';
 import type { Log } from '@tercet/telemetry';
 import type { WorkerPods } from '../pods/worker-pods.js';
 
 export interface ClusterPodsOptions {
-  readonly pods: Pick<PoolPods, 'all' | 'relabel'>;
-  readonly workers: Pick<WorkerPods, 'follow' | 'states' | 'statuses' | 'setRole'>;
+  readonly pods: Pick<PoolPods, 'all' | 'relabel' | 'evict'>;
+  readonly workers: Pick<WorkerPods, 'follow' | 'states' | 'statuses' | 'refusing' | 'setRole'>;
   /** Where the stage processes answer in every pod. */
   readonly port: number;
   readonly log: Log;
+  /** The workload as it was seen last; `undefined` while none is known, or while others decide its size. */
+  readonly workload: () => Workload | undefined;
+  /** Pods that the pool has when none stands in for another. */
+  readonly size: number;
 }
 
 /**
@@ -18,7 +22,9 @@ export interface ClusterPodsOptions {
  */
 export class ClusterPods implements Pods {
   readonly #options: ClusterPodsOptions;
-  #owns: (podName: string) => boolean = () => true;
+  #owns: (podName: string) => boolean = () => false;
+  /** Until it is known which pods are its own, nothing is said of any. */
+  readonly #claimed = Promise.withResolvers<void>();
   #latest: readonly PodState[] = [];
   /** Switches that run, and how many had ended when a pod was seen: what was seen before counts for no label. */
   readonly #switching = new Set<string>();
@@ -33,11 +39,17 @@ export class ClusterPods implements Pods {
   /** Pods that another pool has are left alone. */
   own(owns: (podName: string) => boolean): void {
     this.#owns = owns;
+    this.#claimed.resolve();
   }
 
   /** What the processes said the last time. */
   get statuses(): wire.WorkerStatus[] {
     return this.#options.workers.statuses;
+  }
+
+  /** Ids of the pods that refuse the calls of the role that they claim. */
+  get refusing(): string[] {
+    return this.#options.workers.refusing;
   }
 
   /** Names of the pods that the selector matches, whoever owns them. */
@@ -57,6 +69,7 @@ export class ClusterPods implements Pods {
 
   async states(signal: AbortSignal): Promise<PodState[]> {
     const { workers, port } = this.#options;
+    await this.#claimed.promise;
     const pods = this.#owned();
     const seenAt = this.#switched;
     workers.follow(pods.flatMap(({ address }) => (address === undefined ? [] : [`${address}:${port}`])));
@@ -72,6 +85,26 @@ export class ClusterPods implements Pods {
       if (!pods.some(({ name }) => name === podId)) this.#switchedAt.delete(podId);
     }
     return [...this.#latest];
+  }
+
+  /** A StatefulSet counts its pods on: the one more has the next number. */
+  room({ unavailableMax }: Pick<PoolSpec, 'unavailableMax'>): SurgeRoom | undefined {
+    const { workload, size } = this.#options;
+    const known = workload();
+    if (known === undefined) return undefined;
+    const standInId = `${known.name}-${size}`;
+    const unschedulable = this.#owned().find(({ name }) => name === standInId)?.unschedulable;
+    return { standInId, refusal: known.refusal ?? unschedulable, unavailableMax };
+  }
+
+  /** An eviction, so that a disruption budget is kept. The workload starts the pod again. */
+  async takeDown(podId: string, signal: AbortSignal): Promise<void> {
+    const { pods, log } = this.#options;
+    const pod = this.#owned().find(({ name }) => name === podId);
+    if (pod === undefined) throw new TercetError('no_pod', { podId });
+    if (pod.isLeaving) return;
+    await pods.evict(pod, signal);
+    log.info('pod.evicted', { podId });
   }
 
   /** The process first, then the label: a Service never names a pod that does not serve its stage yet. */

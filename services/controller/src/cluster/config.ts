@@ -16,14 +16,17 @@ export const ClusterConfig = z
     leaseName: z.string().min(1).max(253).default('tercet-controller'),
     /** The lease ends so long after its holder was last heard of. */
     leaseMs: z.int().min(1000).default(6000),
-    /** Where it answers whether it lives: `host:port`. */
+    /** Where gateways tell what there is to do, and ask how the pools stand: `host:port`. */
     grpcEndpoint: z.string().min(1),
     /** Where `GET /metrics` is answered; absent, nobody is. */
     metrics: MetricsConfig.exactOptional(),
     /** Port of the stage processes in every pod. */
     workerPort: z.int().min(1).max(65535).default(7070),
     /** Mutual TLS with the stage processes. */
-    tls: CertificatesConfig.exactOptional(),
+    tls: CertificatesConfig.extend({
+      /** Names of those who may call: gateways. Absent: every peer with a certificate. */
+      callers: z.array(z.string().min(1)).min(1).exactOptional(),
+    }).exactOptional(),
     /** Where pods and gateways report what they do; without it nothing is proposed. */
     events: EventsConfig,
     passMs: ms(2000, 100),

@@ -1,5 +1,5 @@
 import { nameOf } from '@tercet/allocation';
-import type { Pass } from '@tercet/controller-core';
+import type { Pass, SleepChange } from '@tercet/controller-core';
 import type { PoolEvent } from '@tercet/kubernetes';
 
 /** What a pass is told of beside the status: what began, what was learnt, what was judged. */
@@ -7,8 +7,24 @@ export function eventsOf(pass: Pass): PoolEvent[] {
   return [...begun(pass), ...learnt(pass), ...judged(pass)];
 }
 
+/** That a pool has its pods no more, or again. */
+export function sleepEvent(change: SleepChange): PoolEvent {
+  switch (change) {
+    case 'fell asleep':
+      return { type: 'Normal', reason: 'FellAsleep', message: 'no request for long enough: the pods go' };
+    case 'kept up':
+      return { type: 'Normal', reason: 'KeptUp', message: 'requests are expected sooner than a wake pays' };
+    case 'waking':
+      return { type: 'Normal', reason: 'Waking', message: 'a request waits: pods start' };
+    case 'awake':
+      return { type: 'Normal', reason: 'Awake', message: 'every stage is served again' };
+    default:
+      return change satisfies never;
+  }
+}
+
 function begun({ kind, asks, proposal }: Pass): PoolEvent[] {
-  const moves = asks.map(({ podId, role }) => `${podId} to ${role}`).join(', ');
+  const moves = asks.map(({ podId, role }) => `${podId} to ${role}`).join(', ') || 'a pod is replaced';
   switch (kind) {
     case 'assign':
       return [{ type: 'Normal', reason: 'RolesGiven', message: moves }];

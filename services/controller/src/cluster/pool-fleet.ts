@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Simulation } from '@tercet/allocation';
-import { toTercetError } from '@tercet/contracts';
+import { TercetError, toTercetError, type wire } from '@tercet/contracts';
+import type { Wish } from '@tercet/controller-core';
 import type { EventLog } from '@tercet/event-log';
 import type { GrpcTls } from '@tercet/grpc';
 import {
@@ -11,6 +12,7 @@ import {
   type UnreadablePool,
 } from '@tercet/kubernetes';
 import type { Log, ServiceMetrics } from '@tercet/telemetry';
+import type { DemandBook } from '../demand-book.js';
 import { claimsOf } from './claims.js';
 import type { ClusterConfig } from './config.js';
 import { PoolRunner } from './pool-runner.js';
@@ -25,69 +27,76 @@ export interface PoolFleetOptions {
   readonly metrics: ServiceMetrics<'controller'>;
   readonly simulation: Simulation;
   readonly tls: GrpcTls | undefined;
+  /** What the gateways have to do. */
+  readonly demand: DemandBook;
   readonly log: Log;
 }
 
 /** Every `ServingPool` of the namespace, while this process leads. */
 export class PoolFleet {
-  readonly #api: KubernetesApi;
+  readonly #options: PoolFleetOptions;
   readonly #pools: ServingPools;
-  readonly #config: ClusterConfig;
-  readonly #events: EventLog | undefined;
-  readonly #metrics: ServiceMetrics<'controller'>;
-  readonly #simulation: Simulation;
-  readonly #tls: GrpcTls | undefined;
-  readonly #log: Log;
+  /** Of the pools, by their names; none while another process leads. */
+  readonly #runners = new Map<string, PoolRunner>();
 
-  constructor({ api, config, events, metrics, simulation, tls, log }: PoolFleetOptions) {
-    this.#api = api;
-    this.#pools = new ServingPools(api);
-    this.#config = config;
-    this.#events = events;
-    this.#metrics = metrics;
-    this.#simulation = simulation;
-    this.#tls = tls;
-    this.#log = log;
-    this.#metrics.set('tercet_controller_leads', {}, 0);
+  constructor(options: PoolFleetOptions) {
+    this.#options = options;
+    this.#pools = new ServingPools(options.api);
+    options.metrics.set('tercet_controller_leads', {}, 0);
+  }
+
+  /** How the pools stand that this process runs. */
+  get statuses(): wire.PoolStatus[] {
+    return [...this.#runners.values()].map(({ status }) => status);
+  }
+
+  /** Moves the pod that a person names. @throws invalid_request when no pool has it, and what its pool says */
+  async move(wish: Wish): Promise<wire.PoolStatus> {
+    const runner = [...this.#runners.values()].find(({ status }) =>
+      status.pods.some(({ podId }) => podId === wish.podId),
+    );
+    if (runner === undefined) throw new TercetError('invalid_request', { podId: wish.podId });
+    return runner.move(wish);
   }
 
   /** Runs the pools as the leader of a term until the signal aborts. One whose resource changes begins anew. */
   async lead(term: number, signal: AbortSignal): Promise<void> {
-    this.#log.info('controller.leads', { term });
-    this.#metrics.set('tercet_controller_leads', {}, 1);
-    const runners = new Map<string, PoolRunner>();
+    const { log, metrics } = this.#options;
+    log.info('controller.leads', { term });
+    metrics.set('tercet_controller_leads', {}, 1);
     let isWell = true;
     while (!signal.aborted) {
       try {
         const { pools, unreadable } = await this.#pools.list(signal);
-        await this.#follow(runners, pools, { term, signal });
+        await this.#follow(pools, { term, signal });
         for (const pool of unreadable) await this.#tellOfUnreadable(pool, { term, signal });
         isWell = true;
       } catch (error) {
-        if (isWell && !signal.aborted) this.#log.error('pools.not_read', { error: toTercetError(error) });
+        if (isWell && !signal.aborted) log.error('pools.not_read', { error: toTercetError(error) });
         isWell = false;
       }
       await sleep(lookMs, undefined, { signal }).catch(() => undefined);
     }
-    this.#metrics.set('tercet_controller_leads', {}, 0);
-    await Promise.all([...runners.values()].map((runner) => runner[Symbol.asyncDispose]()));
-    this.#log.info('controller.follows', { term });
+    metrics.set('tercet_controller_leads', {}, 0);
+    const runners = [...this.#runners.values()];
+    this.#runners.clear();
+    await Promise.all(runners.map((runner) => runner[Symbol.asyncDispose]()));
+    log.info('controller.follows', { term });
   }
 
   async #follow(
-    runners: Map<string, PoolRunner>,
     resources: readonly ServingPool[],
     { term, signal }: { readonly term: number; readonly signal: AbortSignal },
   ): Promise<void> {
+    const runners = this.#runners;
     for (const [name, runner] of runners) {
       const now = resources.find((pool) => pool.name === name);
       if (now?.uid === runner.pool.uid && now.generation === runner.pool.generation) continue;
       runners.delete(name);
       await runner[Symbol.asyncDispose]();
     }
-    const [api, pools, config, events, log] = [this.#api, this.#pools, this.#config, this.#events, this.#log];
-    const telling = { events, metrics: this.#metrics, simulation: this.#simulation, tls: this.#tls, log };
-    const known = { api, pools, workloads: new PoolWorkloads(api), config, ...telling, term, signal };
+    const { api, log } = this.#options;
+    const known = { ...this.#options, pools: this.#pools, workloads: new PoolWorkloads(api), term, signal };
     for (const pool of resources.filter(({ name }) => !runners.has(name))) {
       try {
         const opened = await PoolRunner.open({ ...known, pool });
@@ -106,7 +115,7 @@ export class PoolFleet {
     { name, problem }: UnreadablePool,
     { term, signal }: { readonly term: number; readonly signal: AbortSignal },
   ): Promise<void> {
-    this.#log.error('pool.unreadable', { pool: name, problem });
+    this.#options.log.error('pool.unreadable', { pool: name, problem });
     const condition = { type: 'Degraded' as const, status: 'True' as const, reason: 'SpecInvalid', message: problem };
     const lastTransitionTime = new Date().toISOString();
     await this.#pools.writeStatus(name, { conditions: [{ ...condition, lastTransitionTime }] }, { term, signal });

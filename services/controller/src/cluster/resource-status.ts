@@ -14,6 +14,10 @@ export interface StatusParts {
   readonly contested: Claims['contested'];
   readonly recent: { readonly requests: number; readonly met: number };
   readonly last: PassReport | undefined;
+  /** Who else decides how many pods there are; `undefined` when the controller does. */
+  readonly sizedBy: string | undefined;
+  /** What the controller last gave the workload, and gives it now. */
+  readonly givenPods: readonly number[];
 }
 
 const decisionsShown = 10;
@@ -21,7 +25,7 @@ const decisionsShown = 10;
 const recentMin = 20;
 
 /** What the resource tells of its pool, its conditions and its ledger apart. */
-export function resourceStatus({ pool, ledger, states, recent }: StatusParts): StatusChange {
+export function resourceStatus({ pool, ledger, states, recent, givenPods }: StatusParts): StatusChange {
   const split = splitOf(ledger, states);
   const { encode, prefill, decode } = split;
   const recorded = new Set(states.map(({ podId }) => podId));
@@ -29,6 +33,8 @@ export function resourceStatus({ pool, ledger, states, recent }: StatusParts): S
     observedGeneration: pool.generation,
     pods: states.length,
     selector: selectorText(selectorOf(pool)),
+    sleep: pool.spec.sleep && (ledger.sleep?.state ?? 'awake'),
+    givenPods: [...givenPods],
     split: `${encode}/${prefill}/${decode}`,
     roles: { encode, prefill, decode },
     assignments: ledger.assignments
@@ -39,15 +45,17 @@ export function resourceStatus({ pool, ledger, states, recent }: StatusParts): S
   };
 }
 
-/** How the pool stands, in the four ways in which others wait for it or are woken by it. */
+/** How the pool stands, in the ways in which others wait for it or are woken by it. */
 export function conditionsOf(parts: StatusParts): ConditionNow[] {
-  return [readyOf(parts), sloMetOf(parts), progressingOf(parts), degradedOf(parts)];
+  return [readyOf(parts), sloMetOf(parts), progressingOf(parts), degradedOf(parts), ownsSizeOf(parts)];
 }
 
-function readyOf({ states, missing }: StatusParts): ConditionNow {
+function readyOf({ states, missing, ledger: { sleep } }: StatusParts): ConditionNow {
   const lacking = stageNames.filter((stage) => !states.some(({ role, phase }) => role === stage && phase === 'ready'));
   if (lacking.length === 0)
     return condition('Ready', 'True', 'EveryStageServes', 'every stage has a pod that serves it');
+  if (sleep?.state === 'asleep')
+    return condition('Ready', 'False', 'Asleep', 'no pods: the next request wakes the pool');
   const why = missing.length === 0 ? '' : `; ${missing.join('; ')}`;
   return condition('Ready', 'False', 'StageWithoutPod', `no pod serves ${lacking.join(', ')}${why}`);
 }
@@ -61,16 +69,27 @@ function sloMetOf({ recent: { requests, met }, pool: { spec } }: StatusParts): C
     : condition('SloMet', 'False', 'ObjectivesMissed', says);
 }
 
-function progressingOf({ ledger: { moves } }: StatusParts): ConditionNow {
+function progressingOf({ ledger: { moves, sleep } }: StatusParts): ConditionNow {
+  if (sleep?.state === 'waking') return condition('Progressing', 'True', 'Waking', 'pods start for requests that wait');
   if (moves.length === 0) return condition('Progressing', 'False', 'AtRest', 'no pod moves');
-  const says = moves.map(({ podId, from, to }) => `${podId} from ${from} to ${to}`).join(', ');
-  return condition('Progressing', 'True', 'PodsMove', says);
+  const says = moves.map(({ podId, from, to, replacement }) => {
+    return `${podId} from ${from} to ${to}${replacement === undefined ? '' : `, replaced: ${replacement.phase}`}`;
+  });
+  return condition('Progressing', 'True', 'PodsMove', says.join(', '));
 }
 
-function degradedOf({ pool, states, missing, contested, last }: StatusParts): ConditionNow {
+/** One alone decides the number of pods. */
+function ownsSizeOf({ sizedBy }: StatusParts): ConditionNow {
+  if (sizedBy === undefined)
+    return condition('OwnsSize', 'True', 'NobodyElseScales', 'the number of pods is decided here');
+  const says = `${sizedBy}: the number of pods is left as it is; scale the ServingPool instead`;
+  return condition('OwnsSize', 'False', 'ScaledByOthers', says);
+}
+
+function degradedOf({ pool, ledger, states, missing, contested, last }: StatusParts): ConditionNow {
   const problems: [reason: string, message: string][] = [];
   for (const { pod, owner } of contested) problems.push(['PodOfOtherPool', `pod ${pod} is of pool ${owner}`]);
-  if (states.length < pool.spec.pods) {
+  if (states.length < pool.spec.pods && ledger.sleep?.state !== 'asleep') {
     problems.push(['PodsMissing', [`${states.length} of ${pool.spec.pods} pods answer`, ...missing].join('; ')]);
   }
   for (const { podId } of states.filter(({ refusesCalls }) => refusesCalls)) {

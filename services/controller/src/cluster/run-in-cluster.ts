@@ -4,6 +4,8 @@ import { openEventLog } from '@tercet/event-logs';
 import { GrpcServer } from '@tercet/grpc';
 import { KubernetesApi, LeaderElection } from '@tercet/kubernetes';
 import { MetricsServer, observeEventLog, openLog, ServiceMetrics, systemClock } from '@tercet/telemetry';
+import { DemandBook } from '../demand-book.js';
+import { controllerService } from '../rpc.js';
 import { SimulationThread } from '../simulation/simulation-thread.js';
 import type { ClusterConfig } from './config.js';
 import { PoolFleet } from './pool-fleet.js';
@@ -22,7 +24,8 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
   });
   using certificates = openCertificates(config.tls, (error) => log.error('certificates.not_renewed', { error }));
   const tls = certificates && { ...config.tls, certificates };
-  const fleet = new PoolFleet({ api, config, events, metrics, simulation, tls, log });
+  const demand = new DemandBook(systemClock);
+  const fleet = new PoolFleet({ api, config, events, metrics, simulation, tls, demand, log });
   const election = new LeaderElection({
     api,
     name: leaseName,
@@ -31,8 +34,9 @@ export async function runInCluster(config: ClusterConfig): Promise<void> {
     clock: systemClock,
     onFailure: (error) => log.error('lease.not_held', { error }),
   });
-  // Nothing is served here: that it listens says that it lives.
-  await using _server = await GrpcServer.open(grpcEndpoint, []);
+  const pools = () => fleet.statuses;
+  const service = controllerService({ pools, move: (wish) => fleet.move(wish), demand });
+  await using _server = await GrpcServer.open(grpcEndpoint, [service], { tls, peers: config.tls?.callers });
   await using _metricsServer = config.metrics && (await MetricsServer.open(config.metrics, metrics));
   const stop = new AbortController();
   const leading = election.run((term, signal) => fleet.lead(term, signal), stop.signal);

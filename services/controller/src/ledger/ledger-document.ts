@@ -12,6 +12,19 @@ const Epoch = z
 const Share = z.number();
 const Split = z.strictObject({ encode: z.int(), prefill: z.int(), decode: z.int(), serve: z.int() });
 
+const Replacement = z.strictObject({
+  phase: z.enum(['surging', 'replacing', 'retiring']),
+  standInId: z.string().exactOptional(),
+});
+const Sleep = z.strictObject({
+  state: z.enum(['asleep', 'waking']),
+  sinceMs: z.number(),
+  idleSinceMs: z.number(),
+  wasEmpty: z.boolean(),
+});
+/** Absent in ledgers of the version that had no sleep. */
+const Times = z.array(z.number()).default([]);
+
 const Verdict = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('kept'), realised: Share, counterfactual: Share }),
   z.strictObject({ kind: z.literal('taken back'), realised: Share, counterfactual: Share }),
@@ -32,6 +45,7 @@ export const LedgerDocument = z
         begunMs: z.number(),
         reason: z.enum(['better', 'take back', 'repair', 'asked']),
         decision: z.int().min(0),
+        replacement: Replacement.exactOptional(),
       }),
     ),
     past: z.array(z.strictObject({ from: Stage, to: Stage, begunMs: z.number() })),
@@ -47,16 +61,22 @@ export const LedgerDocument = z
         verdict: Verdict.exactOptional(),
       }),
     ),
+    sleep: Sleep.exactOptional(),
+    pausesMs: Times,
+    wakesMs: Times,
   })
   .transform(({ version: _, ...ledger }): Ledger => ledger);
 
 export function toDocument(ledger: Ledger): z.input<typeof LedgerDocument> {
-  const { assignments, moves, past, decisions } = ledger;
+  const { assignments, moves, past, decisions, pausesMs, wakesMs, ...sleep } = ledger;
   return {
     version,
+    ...sleep,
     assignments: assignments.map((assignment) => ({ ...assignment, epoch: String(assignment.epoch) })),
     moves: moves.map((move) => ({ ...move, fromEpoch: String(move.fromEpoch) })),
     past: [...past],
     decisions: [...decisions],
+    pausesMs: [...pausesMs],
+    wakesMs: [...wakesMs],
   };
 }

@@ -3,20 +3,27 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { disaggregated } from '@tercet/allocation';
-import type { Ledger } from '@tercet/controller-core';
+import { emptyLedger, type Ledger } from '@tercet/controller-core';
 import { LedgerFile } from './ledger-file.js';
 
 const move = { podId: 'a', from: 'decode', to: 'encode', begunMs: 5.5 } as const;
 const counts = { before: disaggregated(1, 2, 3), target: disaggregated(2, 2, 2) };
 const told = { expected: { current: 0.5, target: 0.9 }, baseline: { realised: 0.4, simulated: 0.6 } };
+const replacement = { phase: 'replacing', standInId: 'c' } as const;
 const ledger: Ledger = {
   assignments: [{ podId: 'a', role: 'decode', epoch: 2n ** 63n }],
-  moves: [{ ...move, fromEpoch: 7n, reason: 'better', decision: 2 }],
+  moves: [
+    { ...move, fromEpoch: 7n, reason: 'better', decision: 2 },
+    { ...move, podId: 'b', fromEpoch: 1n, reason: 'asked', decision: 0, replacement },
+  ],
   past: [{ from: 'decode', to: 'encode', begunMs: 5.5 }],
   decisions: [
     { id: 1, begunMs: 1, ...counts, ...told, doneMs: 3, verdict: { kind: 'kept', realised: 0.8, counterfactual: 0.5 } },
     { id: 2, begunMs: 5, ...counts, ...told },
   ],
+  sleep: { state: 'waking', sinceMs: 9, idleSinceMs: 2, wasEmpty: true },
+  pausesMs: [7],
+  wakesMs: [1.5, 2],
 };
 
 let folder: string;
@@ -35,6 +42,12 @@ describe('the ledger on disk', () => {
     await file.save(ledger);
     expect(await new LedgerFile(path).load()).toEqual(ledger);
     expect(readdirSync(folder)).toEqual(['ledger.json']);
+  });
+
+  test('one of the version that knew no sleep is read', async () => {
+    const file = new LedgerFile(path);
+    writeFileSync(path, '{"version":1,"assignments":[],"moves":[],"past":[],"decisions":[]}');
+    expect(await file.load()).toEqual(emptyLedger);
   });
 
   test('a save that a crash cut short leaves the one before', async () => {

@@ -5,6 +5,8 @@ import { afterAll, expect, test } from '@jest/globals';
 import { disaggregated, grown, type ProposeInput, propose, publishedShape, traceOf } from '@tercet/allocation';
 import { wire } from '@tercet/contracts';
 import { GrpcChannel, GrpcServer } from '@tercet/grpc';
+import { systemClock } from '@tercet/telemetry';
+import { DemandBook } from '../demand-book.js';
 import { controllerService } from '../rpc.js';
 import { SimulationThread } from './simulation-thread.js';
 
@@ -12,12 +14,9 @@ const folder = mkdtempSync(join(tmpdir(), 'tercet-simulation-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 test('a proposal that takes long is the same as here, and calls are answered meanwhile', async () => {
-  const status = () => wire.PoolStatus.create({ model: 'm' });
-  const service = controllerService({
-    controller: { setRole: async () => undefined },
-    pass: async () => undefined,
-    status,
-  });
+  const status = wire.PoolStatus.create({ model: 'm' });
+  const demand = new DemandBook(systemClock);
+  const service = controllerService({ pools: () => [status], move: async () => status, demand });
   const endpoint = `unix:${join(folder, 'controller.sock')}`;
   const server = await GrpcServer.open(endpoint, [service]);
   const channel = GrpcChannel.open(endpoint);

@@ -62,7 +62,7 @@ beforeAll(async () => {
     underWayMax: 8,
     onChange: () => {},
   };
-  pools = new PoolWatch({ endpoints: [], pollMs: 1000, log });
+  pools = new PoolWatch({ gatewayId: 'g', discovery: discoveryOf([]), pollMs: 1000, demand: () => [], log });
   const routes = { models, generate, embed, metrics, pods, pools, access, admission, bodyBytesMax, log, ...stored };
   http = createServer(routesOf(routes)).listen(0, '127.0.0.1');
   await new Promise((resolve) => http.once('listening', resolve));

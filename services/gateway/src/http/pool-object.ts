@@ -3,9 +3,10 @@ import type { WatchedPool } from '../pods/pool-watch.js';
 
 /** A pool as `/tercet/cluster` shows it. */
 export function poolObject({ status, isCurrent }: WatchedPool): object {
-  const { model, spec, split, problems, recent, distrustedPodIds, findings, proposal, lastPass } = status;
+  const { name, model, spec, split, problems, recent, distrustedPodIds, findings, proposal, lastPass } = status;
   return {
-    ...{ model, isCurrent, spec, split, problems, recent, distrustedPodIds, findings, proposal },
+    ...{ name, model, isCurrent, spec, split, problems, recent, distrustedPodIds, findings, proposal },
+    sleep: status.sleep && { ...status.sleep, sinceUnixMs: Number(status.sleep.sinceUnixMs) },
     pods: status.pods.map(({ podId, role, epoch, phase, recordedRole, recordedEpoch }) => ({
       ...{ podId, role: roleName(role), epoch: Number(epoch), phase: phaseName(phase) },
       ...{ recordedRole: roleName(recordedRole), recordedEpoch: Number(recordedEpoch) },

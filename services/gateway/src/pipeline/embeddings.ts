@@ -4,6 +4,7 @@ import { type Log, traceFields } from '@tercet/telemetry';
 import type { EmbeddingModel } from '../models/embedding-model.js';
 import type { Admission } from './admission.js';
 import { Deadline } from './deadline.js';
+import type { Holding } from './holding.js';
 import type { PipelineLimits } from './pipeline.js';
 import type { PodView } from './plan.js';
 import { pointsAtPod } from './points-at-pod.js';
@@ -14,6 +15,7 @@ export interface EmbeddingsOptions<Pod> {
   readonly pods: PodSource<Pod>;
   readonly calls: Pick<StageCalls<Pod>, 'embedText'>;
   readonly admission: Pick<Admission, 'enter'>;
+  readonly holding: Holding;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: PipelineLimits;
@@ -40,12 +42,13 @@ export class Embeddings<Pod> {
    * @throws any code of the error table
    */
   async run(request: EmbeddingRequest, signal: AbortSignal): Promise<number[][]> {
-    const { admission, limits } = this.#options;
+    const { admission, holding, limits } = this.#options;
     using deadline = new Deadline(limits.timeoutMs, signal);
     const { requestId, tenant, traceparent, inputs } = request;
     const tokens = inputs.reduce((sum, ids) => sum + ids.length, 0);
     using place = await admission.enter({ tenant, tokens }, deadline.signal);
     place.settle(tokens);
+    using _here = holding.enter(request.model.name);
     const avoid = new Set<string>();
     for (let attempt = 1; ; attempt++) {
       try {
@@ -96,19 +99,17 @@ export class Embeddings<Pod> {
     return embeddings.map(({ values }) => values);
   }
 
-  /** Encoders of the model; those that failed this request only where there is no other. @throws no_pod */
-  async #encoders({ request, avoid }: Attempt, signal: AbortSignal): Promise<PodView<Pod>[]> {
-    const { pods, limits } = this.#options;
+  /** Encoders of the model; those that failed this request only where there is no other. @throws no_pod, pool_waking */
+  #encoders({ request, avoid }: Attempt, signal: AbortSignal): Promise<PodView<Pod>[]> {
+    const { pods, holding } = this.#options;
     const { name } = request.model;
-    using patience = new Deadline(limits.podWaitMs, signal);
-    for (;;) {
+    const find = () => {
       const all = pods.ready().filter((pod) => pod.model === name && pod.role === wire.Role.ROLE_ENCODE);
       const fresh = all.filter(({ podId }) => !avoid.has(podId));
       const found = (fresh.length > 0 ? fresh : all).toSorted((a, b) => a.busy - b.busy);
-      if (found.length > 0) return found;
-      await pods.changed(patience.signal);
-      signal.throwIfAborted();
-    }
+      return found.length > 0 ? found : undefined;
+    };
+    return holding.until(name, find, signal);
   }
 }
 

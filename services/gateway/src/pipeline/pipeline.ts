@@ -7,6 +7,7 @@ import { Answer } from './answer.js';
 import { type AttemptEvent, runAttempt } from './attempt.js';
 import { Deadline } from './deadline.js';
 import { estimateTokens } from './estimate-tokens.js';
+import type { Holding } from './holding.js';
 import { type Chooser, type PlanNeed, type PodView, planRoute, type RoutePlan } from './plan.js';
 import { pointsAtPod } from './points-at-pod.js';
 import { fetchImages, type Prepare, type PreparedPrompt, tokenizePrompt } from './prepare.js';
@@ -23,6 +24,7 @@ export interface PipelineOptions<Pod> {
   readonly admission: Pick<Admission, 'enter'>;
   readonly chooser: Chooser;
   readonly routes: RouteReports;
+  readonly holding: Holding;
   readonly clock: Clock;
   readonly log: Log;
   readonly limits: PipelineLimits;
@@ -31,7 +33,6 @@ export interface PipelineOptions<Pod> {
 export interface PipelineLimits {
   readonly timeoutMs: number;
   readonly attemptsMax: number;
-  readonly podWaitMs: number;
 }
 
 /**
@@ -48,12 +49,13 @@ export class Pipeline<Pod> {
 
   /** @throws any code of the error table; the iterator's end frees everything that the request holds */
   async *run(request: GenerationRequest, signal: AbortSignal): AsyncGenerator<AnswerEvent> {
-    const { admission, limits, clock } = this.#options;
+    const { admission, holding, limits, clock } = this.#options;
     const stopwatch = new Stopwatch(clock);
     const timeoutMs = Math.min(request.timeoutMs ?? limits.timeoutMs, limits.timeoutMs);
     using deadline = new Deadline(timeoutMs, signal);
     const { tenant, priority } = request;
     using place = await admission.enter({ tenant, priority, tokens: estimateTokens(request) }, deadline.signal);
+    using _here = holding.enter(request.model.name);
     const images = await stopwatch.fetching(fetchImages(request, this.#options.prepare, deadline.signal));
     const prompt = tokenizePrompt(request, images);
     const room = request.model.contextTokensMax - prompt.tokenIds.length;
@@ -124,16 +126,14 @@ export class Pipeline<Pod> {
     }
   }
 
-  /** Waits for pods that are missing, as long as the limits allow. @throws no_pod */
-  async #plan(course: Course<Pod>, signal: AbortSignal): Promise<RoutePlan<Pod>> {
-    const { pods, limits, chooser } = this.#options;
-    using patience = new Deadline(limits.podWaitMs, signal);
-    for (;;) {
+  /** Waits for pods that are missing, as long as the limits allow. @throws no_pod, pool_waking */
+  #plan(course: Course<Pod>, signal: AbortSignal): Promise<RoutePlan<Pod>> {
+    const { pods, holding, chooser } = this.#options;
+    const find = () => {
       const planned = planRoute(pods.ready(), course.need(), chooser);
-      if (planned.kind === 'planned') return planned.plan;
-      await pods.changed(patience.signal);
-      signal.throwIfAborted();
-    }
+      return planned.kind === 'planned' ? planned.plan : undefined;
+    };
+    return holding.until(course.request.model.name, find, signal);
   }
 
   #report({ request, attempts, answer }: Course<Pod>, failure: TercetError, again: boolean): void {

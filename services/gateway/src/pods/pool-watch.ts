@@ -1,12 +1,17 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TercetError, wire } from '@tercet/contracts';
-import { GrpcChannel } from '@tercet/grpc';
+import { TercetError, toTercetError, wire } from '@tercet/contracts';
+import { GrpcChannel, type GrpcTls } from '@tercet/grpc';
 import type { Log } from '@tercet/telemetry';
+import type { Discovery } from './discovery.js';
 
 export interface PoolWatchOptions {
-  /** gRPC endpoints of the controllers. */
-  readonly endpoints: readonly string[];
+  readonly gatewayId: string;
+  /** Where the controllers are: in a cluster also those that stand by. */
+  readonly discovery: Discovery;
   readonly pollMs: number;
+  readonly tls?: GrpcTls | undefined;
+  /** What this gateway has to do for each model. */
+  readonly demand: () => readonly wire.ModelDemand[];
   readonly log: Log;
 }
 
@@ -17,23 +22,38 @@ export interface WatchedPool {
   readonly isCurrent: boolean;
 }
 
-const answerTimeoutMs = 2000;
+interface KnownPool extends WatchedPool {
+  /** Of the controller that told of it last. */
+  readonly endpoint: string;
+}
 
-/** How the pools stand, asked of their controllers at an interval. No request ever waits for a controller. */
+interface Watched {
+  readonly channel: GrpcChannel;
+  readonly gone: AbortController;
+}
+
+const answerTimeoutMs = 2000;
+/** Between two looks which controllers there are. */
+const discoverMs = 1000;
+
+/**
+ * How the pools stand, asked of their controllers at an interval, and with the question what there is to do. No request
+ * ever waits for a controller.
+ */
 export class PoolWatch implements Disposable {
   readonly #options: PoolWatchOptions;
-  readonly #channels: readonly GrpcChannel[];
-  readonly #pools = new Map<string, WatchedPool>();
+  readonly #controllers = new Map<string, Watched>();
+  readonly #pools = new Map<string, KnownPool>();
   readonly #stop = new AbortController();
+  #hurry = new AbortController();
 
   constructor(options: PoolWatchOptions) {
     this.#options = options;
-    this.#channels = options.endpoints.map((endpoint) => GrpcChannel.open(endpoint));
-    for (const channel of this.#channels) void this.#watch(channel);
+    void this.#discover();
   }
 
   get pools(): WatchedPool[] {
-    return this.#options.endpoints.flatMap((endpoint) => this.#pools.get(endpoint) ?? []);
+    return [...this.#pools.values()];
   }
 
   /** Whether a controller found that this pod is not what it says. What one said that is gone counts no more. */
@@ -41,32 +61,94 @@ export class PoolWatch implements Disposable {
     return this.pools.some(({ isCurrent, status }) => isCurrent && status.distrustedPodIds.includes(podId));
   }
 
-  [Symbol.dispose](): void {
-    this.#stop.abort();
-    for (const channel of this.#channels) channel.close();
+  /** How the pool of a model sleeps, or wakes; `undefined` while it has its pods, or nobody tells of it. */
+  sleepOf(model: string): wire.PoolSleep | undefined {
+    const sleeps = this.pools.filter(({ status }) => status.model === model).map(({ status }) => status.sleep);
+    return sleeps.find((found) => found !== undefined && found.state !== 'awake');
   }
 
-  async #watch(channel: GrpcChannel): Promise<void> {
-    const { pollMs, log } = this.#options;
-    const { endpoint } = channel;
+  /** Tells the controllers at once what there is to do. */
+  reportSoon(): void {
+    this.#hurry.abort();
+    this.#hurry = new AbortController();
+  }
+
+  [Symbol.dispose](): void {
+    this.#stop.abort();
+    for (const { channel } of this.#controllers.values()) channel.close();
+  }
+
+  async #discover(): Promise<void> {
+    const { discovery, log } = this.#options;
     const { signal } = this.#stop;
+    let isKnown = true;
     while (!signal.aborted) {
-      const before = this.#pools.get(endpoint);
       try {
-        const status = await this.#ask(channel);
-        if (before?.isCurrent === false) log.info('controller.back', { endpoint });
-        this.#pools.set(endpoint, { status, isCurrent: true });
+        this.#follow(await discovery.endpoints());
+        isKnown = true;
       } catch (error) {
-        if (!(error instanceof TercetError)) throw error;
-        if (before?.isCurrent === true) log.info('controller.lost', { endpoint, code: error.code });
-        if (before !== undefined) this.#pools.set(endpoint, { ...before, isCurrent: false });
+        if (isKnown) log.error('controllers.discovery_failed', { error: toTercetError(error) });
+        isKnown = false;
       }
-      await sleep(pollMs, undefined, { signal }).catch(() => undefined);
+      await sleep(discoverMs, undefined, { signal }).catch(() => undefined);
     }
   }
 
-  #ask(channel: GrpcChannel): Promise<wire.PoolStatus> {
-    const signal = AbortSignal.any([this.#stop.signal, AbortSignal.timeout(answerTimeoutMs)]);
-    return channel.client(wire.ControllerDefinition).getPool({}, { signal });
+  #follow(endpoints: readonly string[]): void {
+    if (this.#stop.signal.aborted) return;
+    for (const [endpoint, { channel, gone }] of this.#controllers) {
+      if (endpoints.includes(endpoint)) continue;
+      this.#controllers.delete(endpoint);
+      gone.abort();
+      channel.close();
+      this.#lose(endpoint);
+    }
+    for (const endpoint of endpoints.filter((each) => !this.#controllers.has(each))) {
+      const watched = { channel: GrpcChannel.open(endpoint, this.#options.tls), gone: new AbortController() };
+      this.#controllers.set(endpoint, watched);
+      void this.#watch(watched);
+    }
+  }
+
+  async #watch({ channel, gone }: Watched): Promise<void> {
+    const { pollMs, log } = this.#options;
+    const { endpoint } = channel;
+    const signal = AbortSignal.any([this.#stop.signal, gone.signal]);
+    let isThere = true;
+    while (!signal.aborted) {
+      const hurry = this.#hurry.signal;
+      try {
+        const { pools } = await this.#report(channel, signal);
+        if (!isThere) log.info('controller.back', { endpoint });
+        isThere = true;
+        this.#learn(endpoint, pools);
+      } catch (error) {
+        if (!(error instanceof TercetError)) throw error;
+        if (isThere && !signal.aborted) log.info('controller.lost', { endpoint, code: error.code });
+        isThere = false;
+        this.#lose(endpoint);
+      }
+      const either = AbortSignal.any([signal, hurry]);
+      await sleep(pollMs, undefined, { signal: either }).catch(() => undefined);
+    }
+  }
+
+  #learn(endpoint: string, told: readonly wire.PoolStatus[]): void {
+    for (const [name, known] of this.#pools) {
+      if (known.endpoint === endpoint && !told.some((status) => status.name === name)) this.#pools.delete(name);
+    }
+    for (const status of told) this.#pools.set(status.name, { status, isCurrent: true, endpoint });
+  }
+
+  #lose(endpoint: string): void {
+    for (const [name, known] of this.#pools) {
+      if (known.endpoint === endpoint) this.#pools.set(name, { ...known, isCurrent: false });
+    }
+  }
+
+  #report(channel: GrpcChannel, over: AbortSignal): Promise<wire.PoolList> {
+    const { gatewayId, demand } = this.#options;
+    const signal = AbortSignal.any([over, AbortSignal.timeout(answerTimeoutMs)]);
+    return channel.client(wire.ControllerDefinition).reportDemand({ gatewayId, demand: [...demand()] }, { signal });
   }
 }

@@ -4,15 +4,18 @@ import { TercetError } from '@tercet/contracts';
 import { EmbeddedEngine, FakeBackend, greedySampler } from '@tercet/engine';
 import { FactJournal, PodFacts } from '@tercet/facts';
 import { DecodeStage, EncodeStage, MemoryTensors, PrefillStage, TileCache } from '@tercet/stage';
+import { systemClock } from '@tercet/telemetry';
 import { unlimited } from '@tercet/tenancy';
 import { openModel, type ServedModel } from '../models/served-model.js';
 import { Admission } from '../pipeline/admission.js';
 import { byLoad } from '../pipeline/choose.js';
+import { Demand } from '../pipeline/demand.js';
+import { Holding, type HoldLimits } from '../pipeline/holding.js';
 import { Pipeline, type PipelineLimits } from '../pipeline/pipeline.js';
 import type { Chooser, PodView } from '../pipeline/plan.js';
 import type { AnswerEvent, GenerationRequest } from '../pipeline/request.js';
 import { type RouteCounts, RouteReports } from '../pipeline/route-reports.js';
-import type { StageCalls } from '../pipeline/stage-calls.js';
+import type { PodSource, StageCalls } from '../pipeline/stage-calls.js';
 
 type Stage = EncodeStage | PrefillStage | DecodeStage;
 
@@ -58,10 +61,13 @@ export function testModel(): ServedModel {
 export interface MemorySystemOptions {
   readonly roles?: readonly string[];
   readonly runningMax?: number;
-  readonly limits?: Partial<PipelineLimits>;
+  readonly limits?: Partial<PipelineLimits & HoldLimits>;
   readonly chooser?: Chooser;
   readonly counts?: RouteCounts;
 }
+
+/** A pool that always has its pods. */
+const awake = { sleepOf: () => undefined, reportSoon: () => undefined };
 
 /** Encode, prefill and decode in one process, without sockets: the pipeline's other side in tests. */
 export class MemorySystem implements AsyncDisposable {
@@ -90,13 +96,22 @@ export class MemorySystem implements AsyncDisposable {
     const fetch = async () => new Uint8Array(0);
     const log = { info: () => undefined, error: () => undefined };
     const mediaLimits = { imagesMax: 4, bytesMax: 10_000, pixelsMax: 10_000, edgeMax: 1000, tilesMax: 4 };
+    const pods: PodSource<MemoryPod> = {
+      ready: () => this.pods.filter(({ podId }) => !this.#forgotten.has(podId)),
+      forget: ({ podId }) => this.#forgotten.add(podId),
+      expect: () => ({ [Symbol.dispose]: () => undefined }),
+      changed: (signal) => changed(signal),
+    };
+    const limits = { podWaitMs: 50, holdMs: 1000, heldMax: 4, ...options.limits };
     this.pipeline = new Pipeline({
-      pods: {
-        ready: () => this.pods.filter(({ podId }) => !this.#forgotten.has(podId)),
-        forget: ({ podId }) => this.#forgotten.add(podId),
-        expect: () => ({ [Symbol.dispose]: () => undefined }),
-        changed: (signal) => changed(signal),
-      },
+      pods,
+      holding: new Holding({
+        pods,
+        pools: awake,
+        demand: new Demand(['fake'], systemClock),
+        limits,
+        clock: systemClock,
+      }),
       chooser: options.chooser ?? byLoad,
       routes: new RouteReports(log, options.counts ?? { routed: () => undefined, predicted: () => undefined }),
       calls: this.#stageCalls(),
@@ -104,7 +119,7 @@ export class MemorySystem implements AsyncDisposable {
       admission: this.admission,
       clock: this.clock,
       log,
-      limits: { timeoutMs: 10_000, attemptsMax: 4, podWaitMs: 50, ...options.limits },
+      limits: { timeoutMs: 10_000, attemptsMax: 4, ...options.limits },
     });
   }
 
