@@ -30,6 +30,12 @@ export type MetricUnit =
   | 'decisions'
   | 'rebalances'
   | 'failures'
+  | 'calls'
+  | 'points'
+  | 'searches'
+  | 'collections'
+  | 'snapshots'
+  | 'vectors'
   | 'state'
   | 'epoch';
 
