@@ -13,6 +13,8 @@ import { Access } from './access/access.js';
 import { KeyRing } from './access/key-ring.js';
 import { BatchRunner } from './batches/batch-runner.js';
 import { JobEvents } from './batches/job-events.js';
+import { Collections } from './collections/collections.js';
+import { VectorIndexClient } from './collections/vector-index.js';
 import type { GatewayConfig } from './config.js';
 import { openEvents } from './events.js';
 import type { Generate } from './http/chat.js';
@@ -51,6 +53,8 @@ export const GENERATE = Symbol('generate');
 export const EMBED = Symbol('embed');
 export const STORE = Symbol('store');
 export const BATCHES = Symbol('batches');
+export const INDEX = Symbol('index');
+export const COLLECTIONS = Symbol('collections');
 export const HTTP_SERVER = Symbol('http server');
 export const GRPC_SERVER = Symbol('grpc server');
 
@@ -175,6 +179,18 @@ export const GRPC_SERVER = Symbol('grpc server');
       },
     },
     {
+      provide: INDEX,
+      inject: [CONFIG, CERTIFICATES],
+      useFactory: ({ vectorIndex, tls }: GatewayConfig, certificates: CertificateFiles | undefined) =>
+        new VectorIndexClient(vectorIndex && { ...vectorIndex, tls: certificates && { ...tls, certificates } }),
+    },
+    {
+      provide: COLLECTIONS,
+      inject: [MODELS, EMBED, INDEX],
+      useFactory: (models: ModelTable, embed: Embed, index: VectorIndexClient) =>
+        new Collections({ models, embed, index }),
+    },
+    {
       provide: GRPC_SERVER,
       inject: [CONFIG, MODELS, ACCESS, GENERATE, EMBED],
       useFactory: ({ grpcEndpoint }: GatewayConfig, ...parts: RpcParts) => {
@@ -184,13 +200,13 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: HTTP_SERVER,
-      inject: [WORK, MODELS, POOLS, ACCESS, ADMISSION, GENERATE, EMBED, STORE, BATCHES],
+      inject: [WORK, MODELS, POOLS, ACCESS, ADMISSION, GENERATE, EMBED, STORE, BATCHES, COLLECTIONS],
       useFactory: ({ config, pods, metrics, log }: WorkParts, ...parts: HttpParts) => {
-        const [models, pools, access, admission, generate, embed, store, batches] = parts;
+        const [models, pools, access, admission, generate, embed, store, batches, collections] = parts;
         const { bodyBytesMax } = config.http;
         const { fileBytesMax, underWayMax } = config.batches;
         const stored = { store, fileBytesMax, underWayMax, onChange: (job: Job) => batches.changed(job) };
-        const ways = { generate, embed, metrics, pods, pools, bodyBytesMax, log };
+        const ways = { generate, embed, metrics, pods, pools, collections, bodyBytesMax, log };
         const app = routesOf({ models, access, admission, ...ways, ...stored });
         const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app);
         return listen(server.on('clientError', refuseConnection), config);
@@ -203,7 +219,7 @@ export class AppModule {}
 type MeasuredParts = [PodTable, CertificateFiles | undefined];
 type BatchParts = [ModelTable, EventLog | undefined, WorkParts];
 type RpcParts = [ModelTable, Access, Generate, Embed];
-type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner];
+type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner, Collections];
 
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {

@@ -94,6 +94,8 @@ export const GatewayConfig = z
       .prefault({}),
     /** gRPC endpoints of the controllers, for the view of the cluster; none where nobody moves pods. */
     controllers: z.array(z.string().min(1)).default([]),
+    /** The process that keeps the collections; absent, there are none. */
+    vectorIndex: z.strictObject({ endpoint: z.string().min(1) }).exactOptional(),
     models: z
       .array(
         z.strictObject({
