@@ -70,6 +70,7 @@ export async function readSnapshot(path: string, load: (points: Points) => void)
       const { how, at } = next.value;
       if (how.kind === 'damaged') throw corrupt(path, how.reason, at);
       if (start === undefined || end === undefined) throw corrupt(path, 'it ends too early', at);
+      if (how.kind === 'torn') throw corrupt(path, 'there is more behind its end', at);
       if (Number(end.points) !== points) throw corrupt(path, 'points are missing', at);
       return { offset: Number(start.offset), points, bytes: at };
     }
