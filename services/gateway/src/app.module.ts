@@ -166,14 +166,15 @@ export const GRPC_SERVER = Symbol('grpc server');
     { provide: STORE, inject: [CONFIG], useFactory: ({ store }: GatewayConfig) => openStore(store) },
     {
       provide: BATCHES,
-      inject: [STORE, ADMISSION, MODELS, EVENTS, WORK],
+      inject: [STORE, ADMISSION, MODELS, EVENTS, WORK, INDEX],
       useFactory: (store: ControlStore, admission: Admission, ...parts: BatchParts) => {
-        const [models, eventLog, work] = parts;
+        const [models, eventLog, work, index] = parts;
         const { config, metrics, log } = work;
         const background = new BackgroundAdmission(admission, config.batches.runningMax);
         const ways = { generate: generateBehind(background, work), embed: embedBehind(background, work) };
         const events = eventLog && new JobEvents({ events: eventLog, clock: systemClock, log });
-        const routes = { models, metrics, ...ways };
+        const collections = new Collections({ models, index, embed: ways.embed });
+        const routes = { models, metrics, collections, ...ways };
         const telling = { metrics: metrics.batches, events, log };
         return new BatchRunner({ store, routes, background, limits: config.batches, ...telling });
       },
@@ -217,7 +218,7 @@ export const GRPC_SERVER = Symbol('grpc server');
 export class AppModule {}
 
 type MeasuredParts = [PodTable, CertificateFiles | undefined];
-type BatchParts = [ModelTable, EventLog | undefined, WorkParts];
+type BatchParts = [ModelTable, EventLog | undefined, WorkParts, VectorIndexClient];
 type RpcParts = [ModelTable, Access, Generate, Embed];
 type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner, Collections];
 

@@ -9,10 +9,11 @@ import {
   fusionToWire,
   optionsToWire,
   type PointsBody,
-  type SearchBody,
+  SearchBody,
   specToWire,
   vectorsToWire,
 } from './collection-bodies.js';
+import type { FilterBody } from './filter-body.js';
 import type { VectorIndexClient } from './vector-index.js';
 
 export interface CollectionsOptions {
@@ -25,6 +26,34 @@ export interface CollectionsOptions {
 export interface AskedBy {
   readonly origin: Origin;
   readonly signal: AbortSignal;
+}
+
+/** Which model embeds the texts of a collection, and the field that they stand in. */
+interface Embedding {
+  readonly model: EmbeddingModel;
+  readonly field: string;
+}
+
+interface SearchWork {
+  readonly collection: string;
+  readonly body: SearchBody;
+  readonly embedding: Embedding | undefined;
+}
+
+export interface PassageSearch {
+  readonly query: string;
+  readonly k: number;
+  readonly filter?: FilterBody | null | undefined;
+  readonly hybrid: boolean;
+  readonly diversity: number;
+}
+
+export interface Passage {
+  readonly id: string;
+  readonly score: number;
+  readonly text: string;
+  /** Without the text. */
+  readonly payload: Readonly<Record<string, unknown>>;
 }
 
 /** Collections as clients of the gateway see them: what is text for them becomes a vector here. */
@@ -69,17 +98,29 @@ export class Collections {
     if (query !== undefined && vector !== undefined) throw wrong('vector', 'beside a query, which becomes one');
     if (hybrid && (query === undefined || text !== undefined)) throw wrong('hybrid', 'needs a query, and no text');
     const embedding = query === undefined ? undefined : await this.#embedding(collection, by);
-    const vectors =
-      query !== undefined && embedding !== undefined
-        ? await this.#embed(embedding.model, [query], by)
-        : vector === undefined
-          ? []
-          : [vector];
-    const words = hybrid && embedding ? { field: embedding.field, words: query as string } : text;
+    return this.#search({ collection, body, embedding }, by);
+  }
+
+  /** Texts of a collection that are nearest to a question, with what stands beside them. */
+  async passages(collection: string, search: PassageSearch, by: AskedBy): Promise<Passage[]> {
+    const body = SearchBody.parse({ ...search, with_payloads: true });
+    const embedding = await this.#embedding(collection, by);
+    const { hits } = await this.#search({ collection, body, embedding }, by);
+    return hits.map(({ id, score, payload: json }) => {
+      const { [embedding.field]: text, ...payload } = JSON.parse(json || '{}') as Record<string, unknown>;
+      return { id, score, text: typeof text === 'string' ? text : '', payload };
+    });
+  }
+
+  async #search({ collection, body, embedding }: SearchWork, by: AskedBy): Promise<wire.HitList> {
+    const { query, vector, text, hybrid } = body;
+    const embeds = query !== undefined && embedding !== undefined;
+    const vectors = embeds ? await this.#embed(embedding.model, [query], by) : vector && [vector];
+    const words = embeds && hybrid ? { field: embedding.field, words: query } : text;
     const request = {
       tenant: by.origin.tenant,
       collection,
-      vectors: vectorsToWire(vectors),
+      vectors: vectorsToWire(vectors ?? []),
       texts: words === undefined ? [] : [words],
       options: optionsToWire(body),
       fusion: fusionToWire(body.fusion),
@@ -89,7 +130,7 @@ export class Collections {
   }
 
   /** @throws invalid_request when the collection embeds nothing, collection_not_found */
-  async #embedding(name: string, { origin, signal }: AskedBy): Promise<{ model: EmbeddingModel; field: string }> {
+  async #embedding(name: string, { origin, signal }: AskedBy): Promise<Embedding> {
     const { tenant } = origin;
     const { spec } = await this.index.call((calls) => calls.getCollection({ tenant, name }, { signal }));
     if (!spec?.embeddingModel) throw wrong('vector', 'the collection has no embedding model: texts stay texts');
