@@ -24,18 +24,20 @@ export type FilterBody =
   | z.infer<typeof ExistsBody>;
 
 /** `{"and": [{"field": "lang", "in": ["en", "de"]}, {"not": {"field": "year", "lt": 2020}}]}` */
-export const FilterBody: z.ZodType<FilterBody> = z.lazy(() =>
-  z.union([
-    z.strictObject({ and: z.array(FilterBody) }),
-    z.strictObject({ or: z.array(FilterBody) }),
-    z.strictObject({ not: FilterBody }),
-    InBody,
-    EqualBody,
-    MatchBody,
-    ExistsBody,
-    RangeBody,
-  ]),
-);
+export const FilterBody: z.ZodType<FilterBody> = z
+  .lazy(() =>
+    z.union([
+      z.strictObject({ and: z.array(FilterBody) }),
+      z.strictObject({ or: z.array(FilterBody) }),
+      z.strictObject({ not: FilterBody }),
+      InBody,
+      EqualBody,
+      MatchBody,
+      ExistsBody,
+      RangeBody,
+    ]),
+  )
+  .meta({ id: 'Filter' });
 
 /** As the vector index takes it, which also checks what it means. */
 export function filterToWire(filter: FilterBody): wire.Filter {
