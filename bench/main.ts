@@ -18,6 +18,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   kafka: () => import('./events/kafka.js'),
   reallocate: () => import('./planner/reallocate.js'),
   jobs: () => import('./events/jobs.js'),
+  ingest: () => import('./index/ingest.js'),
 };
 
 const [name, ...rest] = process.argv.slice(2);
