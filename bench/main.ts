@@ -19,6 +19,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   reallocate: () => import('./planner/reallocate.js'),
   jobs: () => import('./events/jobs.js'),
   routing: () => import('./serving/routing.js'),
+  ingest: () => import('./index/ingest.js'),
 };
 
 const [name, ...rest] = process.argv.slice(2);

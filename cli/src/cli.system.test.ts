@@ -63,6 +63,14 @@ describe('help', () => {
     ['batch', 'list'],
     ['batch', 'results'],
     ['batch', 'cancel'],
+    ['index'],
+    ['index', 'create'],
+    ['index', 'list'],
+    ['index', 'ingest'],
+    ['index', 'search'],
+    ['index', 'backup'],
+    ['index', 'restore'],
+    ['index', 'delete'],
   ];
   test('is as written down, with examples', async () => {
     const texts = await Promise.all(commands.map((command) => runCli([...command, '--help'])));

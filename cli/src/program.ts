@@ -11,6 +11,7 @@ import { planCommand } from './plan/plan.js';
 import { exitCodes } from './terminal/failure.js';
 import type { Terminal } from './terminal/terminal.js';
 import { upCommand } from './up/up.js';
+import { indexCommand } from './vector-index/index-command.js';
 
 const help = `
 Examples:
@@ -37,6 +38,7 @@ export function makeProgram(terminal: Terminal): Command {
     .addCommand(keysCommand(terminal))
     .addCommand(tenantsCommand(terminal))
     .addCommand(batchCommand(terminal))
+    .addCommand(indexCommand(terminal))
     .addHelpText('after', help);
   for (const command of everyCommand(program)) prepare(command);
   return program;

@@ -61,6 +61,7 @@ module.exports = {
     coreMayUse('engine', ['gguf', 'kv', 'scheduler']),
     coreMayUse('stage', ['engine', 'media']),
     coreMayUse('vector-index', []),
+    coreMayUse('collection', []),
     coreMayUse('semantic-cache', ['vector-index']),
     coreMayUse('cost-model', []),
     coreMayUse('routing', ['cost-model']),

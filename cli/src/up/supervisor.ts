@@ -22,14 +22,16 @@ const entries = {
   stage: fileURLToPath(import.meta.resolve('@tercet/stage-service/main')),
   gateway: fileURLToPath(import.meta.resolve('@tercet/gateway/main')),
   controller: fileURLToPath(import.meta.resolve('@tercet/controller-service/main')),
+  vectorIndex: fileURLToPath(import.meta.resolve('@tercet/vector-index-service/main')),
 };
-const stopTimeoutMs = { gateway: 35_000, controller: 12_000, stage: 12_000 };
+const stopTimeoutMs = { gateway: 35_000, controller: 12_000, stage: 12_000, vectorIndex: 15_000 };
 const readyTimeoutMs = 120_000;
 
 /**
- * A whole system on this machine: the device arbiter here; stages, controllers and the gateway as processes that are
- * watched and started again. Stops in order, so that no request is lost: the gateway first, which finishes what it
- * answers, then the controllers and the stages. A controller that cannot run is told of, and stops nothing else.
+ * A whole system on this machine: the device arbiter here; stages, controllers, the vector index and the gateway as
+ * processes that are watched and started again. Stops in order, so that no request is lost: the gateway first, which
+ * finishes what it answers, then the controllers, the stages and the vector index. A controller that cannot run is told
+ * of, and stops nothing else.
  */
 export class Supervisor implements AsyncDisposable {
   readonly logPath: string;
@@ -39,6 +41,7 @@ export class Supervisor implements AsyncDisposable {
   readonly #stages: readonly SupervisedProcess[];
   #controllers: readonly SupervisedProcess[] = [];
   readonly #beginControl: () => void;
+  readonly #vectorIndex: SupervisedProcess;
   readonly #gateway: SupervisedProcess;
   readonly #failed = Promise.withResolvers<never>();
 
@@ -51,7 +54,8 @@ export class Supervisor implements AsyncDisposable {
       mkdirSync(sockets, { recursive: true, mode: 0o700 });
       for (const name of readdirSync(sockets)) rmSync(join(sockets, name), { force: true });
       const files = { sockets, controlStore: controlStorePath(folder) };
-      const plan = planSystem(up, options.models, { ...files, eventLog: join(folder, 'events.db') });
+      const kept = { collections: join(folder, 'collections'), backups: join(folder, 'backups') };
+      const plan = planSystem(up, options.models, { ...files, ...kept, eventLog: join(folder, 'events.db') });
       const clock = { nowMs: () => performance.now(), unixMs: () => Date.now() };
       const arbiter = await DeviceArbiterServer.open({ socketPath: plan.arbiterSocket, cores: up.cores, clock });
       return new Supervisor(options, { lock, arbiter, plan });
@@ -76,6 +80,7 @@ export class Supervisor implements AsyncDisposable {
     const events = this.#events({ log, notify, targets, onFailure });
     const aside = this.#events({ log, notify, targets, onFailure: notify });
     this.#stages = parts.plan.stages.map((plan) => new SupervisedProcess(plan, entries.stage, { events }));
+    this.#vectorIndex = new SupervisedProcess(parts.plan.vectorIndex, entries.vectorIndex, { events });
     this.#gateway = new SupervisedProcess(parts.plan.gateway, entries.gateway, { events });
     this.#beginControl = () => {
       this.#controllers = parts.plan.controllers.map(
@@ -94,7 +99,7 @@ export class Supervisor implements AsyncDisposable {
 
   /** Processes by name. */
   get processes(): { readonly name: string; readonly pid: number | undefined; readonly restarts: number }[] {
-    return [...this.#stages, this.#gateway, ...this.#controllers].map(({ plan, pid, restarts }) => ({
+    return [...this.#stages, this.#vectorIndex, this.#gateway, ...this.#controllers].map(({ plan, pid, restarts }) => ({
       name: plan.name,
       pid,
       restarts,
@@ -129,6 +134,7 @@ export class Supervisor implements AsyncDisposable {
     await this.#gateway.stop(stopTimeoutMs.gateway);
     await Promise.all(this.#controllers.map((controller) => controller.stop(stopTimeoutMs.controller)));
     await Promise.all(this.#stages.map((stage) => stage.stop(stopTimeoutMs.stage)));
+    await this.#vectorIndex.stop(stopTimeoutMs.vectorIndex);
     await this.#arbiter[Symbol.asyncDispose]();
     this.#lock[Symbol.dispose]();
   }

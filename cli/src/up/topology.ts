@@ -47,7 +47,7 @@ export type StageRole = 'encode' | 'prefill' | 'decode';
 /** One process to start: what it is called and the environment that configures it. */
 export interface ProcessPlan {
   readonly name: string;
-  readonly entry: 'stage' | 'gateway' | 'controller';
+  readonly entry: 'stage' | 'gateway' | 'controller' | 'vectorIndex';
   readonly environment: Readonly<Record<string, string>>;
 }
 
@@ -67,6 +67,7 @@ export interface SystemPlan {
   readonly arbiterSocket: string;
   readonly stages: readonly StagePlan[];
   readonly controllers: readonly ControllerPlan[];
+  readonly vectorIndex: ProcessPlan;
   readonly gateway: ProcessPlan;
 }
 
@@ -78,6 +79,9 @@ export interface SystemFiles {
   readonly eventLog: string;
   /** Database of keys, files and batches, which outlives every start. */
   readonly controlStore: string;
+  /** Collections of vectors and their backups, which outlive every start. */
+  readonly collections: string;
+  readonly backups: string;
 }
 
 /** Cores that one machine gives to the stages: all that this process may use. */
@@ -103,6 +107,17 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fi
     const pool = stages.filter((stage) => stage.model === model);
     return isControlled(pool) ? [controllerPlan(options, { model, pool, folder, events, name })] : [];
   });
+  const indexEndpoint = `unix:${join(folder, 'vector-index.sock')}`;
+  const vectorIndex = {
+    name: 'vector-index',
+    entry: 'vectorIndex' as const,
+    environment: section('VECTOR_INDEX', {
+      GRPC_ENDPOINT: indexEndpoint,
+      METRICS: { port: 0 },
+      FOLDER: files.collections,
+      BACKUP_FOLDER: files.backups,
+    }),
+  };
   const gateway = {
     name: 'gateway',
     entry: 'gateway' as const,
@@ -112,6 +127,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fi
       GRPC_ENDPOINT: `127.0.0.1:${options.grpcPort}`,
       WORKERS: stages.map(({ endpoint }) => endpoint),
       CONTROLLERS: controllers.map(({ endpoint }) => endpoint),
+      VECTOR_INDEX: { endpoint: indexEndpoint },
       MODELS: models.map(({ isEmbedder: _, ...model }) => ({ ...model, contextTokensMax: options.contextTokensMax })),
       STORE: { kind: 'sqlite', path: controlStore },
       REQUESTS: { runningMax: options.requests },
@@ -120,7 +136,7 @@ export function planSystem(options: UpOptions, models: readonly ModelPaths[], fi
       TRACING: tracingOf(options),
     }),
   };
-  return { arbiterSocket, stages, controllers, gateway };
+  return { arbiterSocket, stages, controllers, vectorIndex, gateway };
 }
 
 /** Pods can only be moved where each of the three stages has one. */

@@ -33,6 +33,12 @@ export type MetricUnit =
   | 'snapshots'
   | 'keys'
   | 'failures'
+  | 'calls'
+  | 'points'
+  | 'searches'
+  | 'collections'
+  | 'snapshots'
+  | 'vectors'
   | 'state'
   | 'epoch';
 

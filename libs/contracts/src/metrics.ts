@@ -25,15 +25,21 @@ const role = roleNames;
 const answerSeconds = seconds([0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30]);
 const tokenSeconds = seconds([0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1]);
 const transferSeconds = seconds([0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1]);
+const indexSeconds = seconds([0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5]);
+/** As `@tercet/collection` names them. */
+const indexRoute = ['none', 'exact scan', 'bitmap scan', 'graph', 'filtered graph', 'graph then scan', 'text'] as const;
 const pool = 'configured';
 const switchSeconds = seconds([0.001, 0.01, 0.1, 0.5, 1, 2.5, 5, 10, 30, 60]);
 
 const gateway = exportedBy('gateway');
 const stage = exportedBy('stage');
 const controller = exportedBy('controller');
+const vectorIndex = exportedBy('vector-index');
 /** Those that serve requests. */
 const serving = exportedBy('gateway', 'stage');
+/** Those that read or write the event log. */
 const everyService = exportedBy('gateway', 'stage', 'controller');
+const everyProcess = exportedBy('gateway', 'stage', 'controller', 'vector-index');
 
 /**
  * Every metric of every service, once: registration, docs/metrics.md, dashboards and alert rules come from it, and a
@@ -238,6 +244,63 @@ export const metricList = {
     { pool, change: ['fell asleep', 'kept up', 'waking', 'awake'] },
   ),
 
+  // The vector index.
+  tercet_index_calls_total: vectorIndex.counter('calls', 'Calls of the vector index by how they ended.', {
+    call: [
+      'create',
+      'status',
+      'list',
+      'delete',
+      'upsert',
+      'delete_points',
+      'get',
+      'search',
+      'recommend',
+      'scroll',
+      'count',
+      'snapshot',
+      'backup',
+      'restore',
+    ],
+    outcome,
+  }),
+  tercet_index_search_seconds: vectorIndex.histogram(
+    indexSeconds,
+    'Time of one query, its filter included, by the way that was taken.',
+    { route: indexRoute },
+  ),
+  tercet_index_candidates_total: vectorIndex.counter(
+    'vectors',
+    'Vectors that were compared with queries, by the way that was taken.',
+    { route: indexRoute },
+  ),
+  tercet_index_write_seconds: vectorIndex.histogram(
+    indexSeconds,
+    'Time of a write, until it was durable and every later search saw it.',
+    {},
+  ),
+  tercet_index_points_changed_total: vectorIndex.counter('points', 'Points that were written and taken away.', {
+    change: ['upserted', 'deleted'],
+  }),
+  tercet_index_searches_running: vectorIndex.gauge('searches', 'Searches that are being answered.', {}),
+  tercet_index_collections_open: vectorIndex.gauge('collections', 'Collections in memory.', {}),
+  tercet_index_points: vectorIndex.gauge('points', 'Points of the collections in memory.', {}),
+  tercet_index_memory_bytes: vectorIndex.gauge(
+    'bytes',
+    'Memory of the largest collections by structure; those behind the first 20 are together, as others.',
+    { collection: 'configured', structure: ['vectors', 'payloads', 'filters', 'text', 'ids'] },
+  ),
+  tercet_index_log_bytes: vectorIndex.gauge(
+    'bytes',
+    'Log that no snapshot replaces yet, of collections in memory.',
+    {},
+  ),
+  tercet_index_snapshots_total: vectorIndex.counter(
+    'snapshots',
+    'Snapshots that were written because the log was long, by how that ended.',
+    { outcome: ['ok', 'failed'] },
+  ),
+
   // The event log.
   tercet_events_published_total: everyService.counter('records', 'Records that the event log acknowledged.', { topic }),
   tercet_events_publish_seconds: everyService.histogram(
@@ -280,8 +343,8 @@ export const metricList = {
   ),
 
   // Every process.
-  tercet_process_resident_bytes: everyService.gauge('bytes', 'Resident memory of the process.', {}),
-  tercet_process_cpu_seconds_total: everyService.counter('seconds', 'Processor time of the process.', {}),
+  tercet_process_resident_bytes: everyProcess.gauge('bytes', 'Resident memory of the process.', {}),
+  tercet_process_cpu_seconds_total: everyProcess.counter('seconds', 'Processor time of the process.', {}),
   tercet_certificate_left_seconds: serving.gauge(
     'seconds',
     'Time until the certificate that the process shows to others ends; below 0 afterwards.',

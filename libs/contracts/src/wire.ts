@@ -15,4 +15,5 @@ export * from './generated/tercet/v1/events.js';
 export * from './generated/tercet/v1/facts.js';
 export * from './generated/tercet/v1/gateway.js';
 export * from './generated/tercet/v1/prefill.js';
+export * from './generated/tercet/v1/vector_index.js';
 export * from './generated/tercet/v1/worker.js';

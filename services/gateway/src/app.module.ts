@@ -15,6 +15,8 @@ import { GatewayCount } from './access/gateway-count.js';
 import { KeyRing } from './access/key-ring.js';
 import { BatchRunner } from './batches/batch-runner.js';
 import { JobEvents } from './batches/job-events.js';
+import { Collections } from './collections/collections.js';
+import { VectorIndexClient } from './collections/vector-index.js';
 import type { GatewayConfig } from './config.js';
 import type { Generate } from './http/chat.js';
 import type { Embed } from './http/embeddings.js';
@@ -61,6 +63,8 @@ export const GENERATE = Symbol('generate');
 export const EMBED = Symbol('embed');
 export const STORE = Symbol('store');
 export const BATCHES = Symbol('batches');
+export const INDEX = Symbol('index');
+export const COLLECTIONS = Symbol('collections');
 export const HTTP_SERVER = Symbol('http server');
 export const GRPC_SERVER = Symbol('grpc server');
 
@@ -223,17 +227,30 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: BATCHES,
-      inject: [STORE, ADMISSION, MODELS, EVENTS, WORK],
+      inject: [STORE, ADMISSION, MODELS, EVENTS, WORK, INDEX],
       useFactory: (store: ControlStore, admission: Admission, ...parts: BatchParts) => {
-        const [models, eventLog, work] = parts;
+        const [models, eventLog, work, index] = parts;
         const { config, metrics, log } = work;
         const background = new BackgroundAdmission(admission, config.batches.runningMax);
         const ways = { generate: generateBehind(background, work), embed: embedBehind(background, work) };
         const events = eventLog && new JobEvents({ events: eventLog, clock: systemClock, log });
-        const routes = { models, metrics, ...ways };
+        const collections = new Collections({ models, index, embed: ways.embed });
+        const routes = { models, metrics, collections, ...ways };
         const telling = { metrics: metrics.batches, events, log };
         return new BatchRunner({ store, routes, background, limits: config.batches, ...telling });
       },
+    },
+    {
+      provide: INDEX,
+      inject: [CONFIG, CERTIFICATES],
+      useFactory: ({ vectorIndex, tls }: GatewayConfig, certificates: CertificateFiles | undefined) =>
+        new VectorIndexClient(vectorIndex && { ...vectorIndex, tls: certificates && { ...tls, certificates } }),
+    },
+    {
+      provide: COLLECTIONS,
+      inject: [MODELS, EMBED, INDEX],
+      useFactory: (models: ModelTable, embed: Embed, index: VectorIndexClient) =>
+        new Collections({ models, embed, index }),
     },
     {
       provide: GRPC_SERVER,
@@ -245,13 +262,13 @@ export const GRPC_SERVER = Symbol('grpc server');
     },
     {
       provide: HTTP_SERVER,
-      inject: [WORK, MODELS, POOLS, ACCESS, ADMISSION, GENERATE, EMBED, STORE, BATCHES],
+      inject: [WORK, MODELS, POOLS, ACCESS, ADMISSION, GENERATE, EMBED, STORE, BATCHES, COLLECTIONS],
       useFactory: ({ config, pods, metrics, log }: WorkParts, ...parts: HttpParts) => {
-        const [models, pools, access, admission, generate, embed, store, batches] = parts;
+        const [models, pools, access, admission, generate, embed, store, batches, collections] = parts;
         const { bodyBytesMax } = config.http;
         const { fileBytesMax, underWayMax } = config.batches;
         const stored = { store, fileBytesMax, underWayMax, onChange: (job: Job) => batches.changed(job) };
-        const ways = { generate, embed, metrics, pods, pools, bodyBytesMax, log };
+        const ways = { generate, embed, metrics, pods, pools, collections, bodyBytesMax, log };
         const app = routesOf({ models, access, admission, ...ways, ...stored });
         const server = createServer({ maxHeaderSize: 32 * 1024, requestTimeout: 120_000 }, app);
         return listen(server.on('clientError', refuseConnection), config);
@@ -264,9 +281,9 @@ export class AppModule {}
 type PodsParts = [PoolWatch, CertificateFiles | undefined, Log];
 type WorkedWith = [PodTable, Chooser, Holding, GatewayMetrics, Tracer, OutcomeReports, Log];
 type MeasuredParts = [PodTable, Demand, CertificateFiles | undefined];
-type BatchParts = [ModelTable, EventLog | undefined, WorkParts];
+type BatchParts = [ModelTable, EventLog | undefined, WorkParts, VectorIndexClient];
 type RpcParts = [ModelTable, Access, Generate, Embed];
-type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner];
+type HttpParts = [ModelTable, PoolWatch, Access, Admission, Generate, Embed, ControlStore, BatchRunner, Collections];
 
 /** The module of a process with this configuration. */
 export function appModule(config: GatewayConfig): DynamicModule {

@@ -82,6 +82,8 @@ export const GatewayConfig = z
     controllers: z.array(z.string().min(1)).default([]),
     /** DNS name in the certificates of the controllers; absent, it is `tls.serverName`. */
     controllerName: z.string().min(1).exactOptional(),
+    /** The process that keeps the collections; absent, there are none. */
+    vectorIndex: z.strictObject({ endpoint: z.string().min(1) }).exactOptional(),
     models: z
       .array(
         z.strictObject({

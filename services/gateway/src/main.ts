@@ -20,6 +20,7 @@ import {
   GATEWAY_COUNT,
   GRPC_SERVER,
   HTTP_SERVER,
+  INDEX,
   KEYS,
   LOG,
   OUTCOMES,
@@ -29,6 +30,7 @@ import {
   TRACER,
 } from './app.module.js';
 import type { BatchRunner } from './batches/batch-runner.js';
+import type { VectorIndexClient } from './collections/vector-index.js';
 import { GatewayConfig, readConfig } from './config.js';
 import type { OutcomeReports } from './outcome-reports.js';
 import type { Admission } from './pipeline/admission.js';
@@ -84,6 +86,7 @@ async function stop(app: INestApplicationContext): Promise<void> {
   await app.get<GrpcServer>(GRPC_SERVER).close(AbortSignal.timeout(500));
   app.get<PodTable>(PODS)[Symbol.dispose]();
   app.get<PoolWatch>(POOLS)[Symbol.dispose]();
+  app.get<VectorIndexClient>(INDEX)[Symbol.dispose]();
   await app.get<OutcomeReports>(OUTCOMES)[Symbol.asyncDispose]();
   app.get<CertificateFiles | undefined>(CERTIFICATES)?.[Symbol.dispose]();
   await app.get<KeyRing>(KEYS)[Symbol.asyncDispose]();

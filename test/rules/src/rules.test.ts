@@ -42,6 +42,7 @@ const importFixtures: Record<string, [string, string][]> = {
   'core-order-stage': [['libs/core/stage/src/ac.ts', '../../kv/src/index.js']],
   'core-order-engine': [['libs/core/engine/src/m.ts', '../../media/src/index.js']],
   'core-order-vector-index': [['libs/core/vector-index/src/n.ts', '../../kv/src/index.js']],
+  'core-order-collection': [['libs/core/collection/src/ah.ts', '../../kv/src/index.js']],
   'core-order-semantic-cache': [['libs/core/semantic-cache/src/o.ts', '../../kv/src/index.js']],
   'core-order-cost-model': [['libs/core/cost-model/src/p.ts', '../../kv/src/index.js']],
   'core-order-routing': [['libs/core/routing/src/q.ts', '../../kv/src/index.js']],

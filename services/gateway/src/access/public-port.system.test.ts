@@ -12,6 +12,8 @@ import { GrpcServer } from '@tercet/grpc';
 import { MemoryControlStore } from '@tercet/jobs';
 import { systemClock } from '@tercet/telemetry';
 import type { Scope } from '@tercet/tenancy';
+import { Collections } from '../collections/collections.js';
+import { VectorIndexClient } from '../collections/vector-index.js';
 import type { Generate } from '../http/chat.js';
 import { internalFields } from '../http/internal-fields.js';
 import { routesOf } from '../http/router.js';
@@ -63,7 +65,9 @@ beforeAll(async () => {
     onChange: () => {},
   };
   pools = new PoolWatch({ gatewayId: 'g', discovery: discoveryOf([]), pollMs: 1000, demand: () => [], log });
-  const routes = { models, generate, embed, metrics, pods, pools, access, admission, bodyBytesMax, log, ...stored };
+  const collections = new Collections({ models, embed, index: new VectorIndexClient(undefined) });
+  const held = { models, collections, pods, pools, access, admission };
+  const routes = { ...held, generate, embed, metrics, bodyBytesMax, log, ...stored };
   http = createServer(routesOf(routes)).listen(0, '127.0.0.1');
   await new Promise((resolve) => http.once('listening', resolve));
   grpc = await GrpcServer.open('127.0.0.1:0', [gatewayService({ models, access, generate, embed })]);

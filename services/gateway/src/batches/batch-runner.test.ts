@@ -3,6 +3,8 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import { ManualClock } from '@tercet/base';
 import { TercetError } from '@tercet/contracts';
 import { cancelled, isFinal, type Job, MemoryControlStore, newJob } from '@tercet/jobs';
+import { Collections } from '../collections/collections.js';
+import { VectorIndexClient } from '../collections/vector-index.js';
 import { GatewayMetrics } from '../metrics.js';
 import { ModelTable } from '../models/model-table.js';
 import type { Admission } from '../pipeline/admission.js';
@@ -54,7 +56,9 @@ function startRunner(before: Before = () => undefined): BatchRunner {
     yield* system.pipeline.run(request, signal);
   }
   const embed = async () => [];
-  const routes = { models: new ModelTable([model]), metrics, generate, embed };
+  const models = new ModelTable([model]);
+  const collections = new Collections({ models, embed, index: new VectorIndexClient(undefined) });
+  const routes = { models, metrics, generate, embed, collections };
   const log = { info: () => undefined, error: () => undefined };
   const runner = new BatchRunner({ store, routes, background, log, limits, metrics: metrics.batches });
   runners.push(runner);

@@ -1,6 +1,7 @@
 import { TercetError, type wire } from '@tercet/contracts';
 import type { ChatMessage, ChatPart } from '@tercet/text';
 import { z } from 'zod';
+import { RetrievalBody } from '../collections/retrieve.js';
 import type { MediaSource } from '../pipeline/request.js';
 import { toolFields } from './tools.js';
 
@@ -84,6 +85,8 @@ export const ChatBody = z.strictObject({
   logprobs: z.boolean().nullish(),
   top_logprobs: z.int().min(0).max(topLogprobsMax).nullish(),
   response_format: ResponseFormat.nullish(),
+  /** Passages of a collection that the answer is to know. */
+  retrieval: RetrievalBody.nullish(),
   ...toolFields,
 });
 

@@ -1,4 +1,5 @@
 import type { wire } from '@tercet/contracts';
+import type { Citation } from '../collections/retrieve.js';
 import type { ServedModel } from '../models/served-model.js';
 import type { AnswerEvent, Timeline, Usage } from '../pipeline/request.js';
 import type { CollectedChoice, Finished } from './collect.js';
@@ -13,6 +14,8 @@ export interface ResponseHead {
   readonly wantsLogprobs: boolean;
   /** Present when the answer may call tools. */
   readonly toolMode: ToolUse['mode'] | undefined;
+  /** Present when passages were put into the prompt. */
+  readonly citations?: readonly Citation[] | undefined;
 }
 
 /** `chat.completion`, https://platform.openai.com/docs/api-reference/chat/object */
@@ -24,7 +27,7 @@ export function chatCompletion(head: ResponseHead, choices: readonly CollectedCh
     model: head.model.name,
     choices: choices.map((choice, index) => ({ index, ...wholeChoice(head, choice) })),
     usage: usageOf(choices.map(({ finished }) => finished.usage)),
-    tercet: timelineOf(choices[0]?.finished),
+    tercet: { ...timelineOf(choices[0]?.finished), ...(head.citations && { citations: head.citations }) },
   };
 }
 

@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { TercetError } from '@tercet/contracts';
+import type { ChatMessage } from '@tercet/text';
+import type { Collections } from '../collections/collections.js';
+import { retrieve } from '../collections/retrieve.js';
 import type { GatewayMetrics } from '../metrics.js';
 import type { ModelTable } from '../models/model-table.js';
 import type { ServedModel } from '../models/served-model.js';
-import type { AnswerEvent, GenerationRequest, Origin } from '../pipeline/request.js';
+import type { AnswerEvent, GenerationRequest, MediaSource, Origin } from '../pipeline/request.js';
 import { ChatBody, grammarOf, messagesOf, parseBody, samplingOf, stopsOf } from './chat-request.js';
 import { chatChunk, chatCompletion, chunkChoice, type ResponseHead, serverTiming } from './chat-response.js';
 import { choicesOf, repeated } from './choices.js';
@@ -20,18 +23,22 @@ export interface ChatOptions {
   readonly models: ModelTable;
   readonly generate: Generate;
   readonly metrics: GatewayMetrics;
+  readonly collections: Collections;
 }
 
 /** `POST /v1/chat/completions` */
 export async function chatCompletions(
-  { models, generate }: ChatOptions,
+  { models, generate, collections }: ChatOptions,
   json: unknown,
   { response, openStream, signal, origin }: Exchange,
 ): Promise<void> {
   const body = parseBody(ChatBody, json);
   const model = models.get(body.model);
   const toolUse = toolUseOf(body, model.template);
-  const requests = requestsOf(body, { model, toolUse, origin });
+  const { messages, media } = messagesOf(body);
+  const { retrieval } = body;
+  const retrieved = retrieval ? await retrieve(collections, { retrieval, messages }, { origin, signal }) : { messages };
+  const requests = requestsOf(body, { model, toolUse, origin, media, messages: retrieved.messages });
   const wantsLogprobs = body.logprobs ?? false;
   const created = Math.floor(Date.now() / 1000);
   const head: ResponseHead = {
@@ -40,10 +47,13 @@ export async function chatCompletions(
     model,
     wantsLogprobs,
     toolMode: toolUse?.mode,
+    citations: 'citations' in retrieved ? retrieved.citations : undefined,
   };
   const events = mergeAnswers(requests.map((request) => generate(request, signal)));
   if (body.stream === true) {
-    const shape = { id: head.id, envelope: chatChunk(head), includeUsage: body.stream_options?.include_usage ?? false };
+    const includeUsage = body.stream_options?.include_usage ?? false;
+    const first = head.citations && { tercet: { citations: head.citations } };
+    const shape = { id: head.id, envelope: chatChunk(head), includeUsage, first };
     const tools = new ToolAnswers(head.toolMode);
     const choiceOf = (event: ChoiceEvent) => chunkChoice(head, event, tools.of(event.index));
     return streamChoices(events, { ...shape, choiceOf }, openStream);
@@ -59,11 +69,12 @@ interface AskedOf {
   readonly model: ServedModel;
   readonly toolUse: ToolUse | undefined;
   readonly origin: Origin;
+  readonly messages: readonly ChatMessage[];
+  readonly media: readonly MediaSource[];
 }
 
 /** One request per choice. @throws invalid_request */
-function requestsOf(body: ChatBody, { model, toolUse, origin }: AskedOf): GenerationRequest[] {
-  const { messages, media } = messagesOf(body);
+function requestsOf(body: ChatBody, { model, toolUse, origin, messages, media }: AskedOf): GenerationRequest[] {
   if (body.top_logprobs !== undefined && body.top_logprobs !== null && body.logprobs !== true) {
     throw new TercetError('invalid_request', { param: 'top_logprobs', reason: 'needs logprobs: true' });
   }

@@ -1,5 +1,17 @@
 import { errorTable } from '@tercet/contracts';
 import { z } from 'zod';
+import {
+  BackupBody,
+  CollectionBody,
+  CountBody,
+  DeletePointsBody,
+  GetPointsBody,
+  PointsBody,
+  RecommendBody,
+  ScrollBody,
+  SearchBatchBody,
+  SearchBody,
+} from '../collections/collection-bodies.js';
 import { BatchBody, BatchesQuery } from './batches.js';
 import { ChatBody } from './chat-request.js';
 import { CompletionBody } from './completions.js';
@@ -33,6 +45,37 @@ const stored = {
   [`${batch}/cancel`]: { post: operation(`${batch}/cancel`, 'Begin no further line of a batch.') },
 };
 
+const collection = '/v1/collections/{name}';
+
+/** Collections: operations by path and method. */
+const collections = {
+  '/v1/collections': {
+    get: operation('/v1/collections', 'Names of the collections.'),
+    post: operation('/v1/collections', 'Make a collection.', { body: CollectionBody }),
+  },
+  [collection]: {
+    get: operation(collection, 'One collection: what it is, how much it holds.'),
+    delete: operation(collection, 'Take a collection away with all that it holds.'),
+  },
+  ...mapped(
+    {
+      points: ['Write points.', PointsBody],
+      'points/get': ['Points by their ids.', GetPointsBody],
+      'points/delete': ['Delete points by their ids or by a filter.', DeletePointsBody],
+      search: ['Find what is nearest.', SearchBody],
+      'search/batch': ['Several searches.', SearchBatchBody],
+      recommend: ['Find what is like some points and unlike others.', RecommendBody],
+      scroll: ['Points in the order of their ids.', ScrollBody],
+      count: ['How many points a filter lets through.', CountBody],
+      snapshot: ['Write all points into one file.', z.strictObject({})],
+      backup: ['Copy the collection into the folder of backups.', BackupBody],
+      restore: ['Make the collection from a backup.', BackupBody],
+    } as Readonly<Record<string, readonly [string, z.ZodType]>>,
+    (path, [summary, body]) => ({ post: operation(`${collection}/${path}`, summary, { body }) }),
+    (path) => `${collection}/${path}`,
+  ),
+};
+
 const gets: Readonly<Record<string, string>> = {
   '/v1/models': 'Models that this gateway serves.',
   '/v1/models/{model}': 'One model.',
@@ -52,10 +95,14 @@ export function openApiDocument(): object {
     paths: {
       ...mapped(posts, (path, { summary, body }) => ({ post: operation(path, summary, { body }) })),
       ...stored,
+      ...collections,
       ...mapped(gets, (path, summary) => ({ get: operation(path, summary) })),
       '/openapi.json': { get: operation('/openapi.json', 'This document.') },
     },
-    components: { schemas: { Error: errorSchema }, securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
+    components: {
+      schemas: { Error: errorSchema, Filter: filterSchema() },
+      securitySchemes: { key: { type: 'http', scheme: 'bearer' } },
+    },
     // Both are right: whether a key is required is for the gateway to say.
     security: [{ key: [] }, {}],
   };
@@ -115,11 +162,24 @@ function json(schema: object): object {
   return { 'application/json': { schema } };
 }
 
+/** What stands in several bodies, or in itself, is among the components. */
 function schemaOf(body: z.ZodType, io: 'input' | 'output' = 'input'): object {
-  const { $schema: _dialect, ...schema } = z.toJSONSchema(body, { io });
-  return schema;
+  const { $schema: _dialect, $defs: _components, ...schema } = z.toJSONSchema(body, { io });
+  return fromComponents(schema);
 }
 
-function mapped<T>(record: Readonly<Record<string, T>>, make: (key: string, value: T) => object): object {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, make(key, value)]));
+function filterSchema(): object {
+  return fromComponents(z.toJSONSchema(CountBody, { io: 'input' }).$defs?.Filter ?? {});
+}
+
+function fromComponents(schema: object): object {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"#/$defs/', '"#/components/schemas/'));
+}
+
+function mapped<T>(
+  record: Readonly<Record<string, T>>,
+  make: (key: string, value: T) => object,
+  name = (key: string) => key,
+): object {
+  return Object.fromEntries(Object.entries(record).map(([key, value]) => [name(key), make(key, value)]));
 }

@@ -7,6 +7,7 @@ import type { Scope } from '@tercet/tenancy';
 import { webRoot } from '@tercet/web';
 import express, { type Express, type Request, type RequestHandler, type Response } from 'express';
 import type { Access, Caller } from '../access/access.js';
+import { addCollectionRoutes, type CollectionRouteOptions } from '../collections/collection-routes.js';
 import type { ModelTable } from '../models/model-table.js';
 import { rolesFor } from '../models/roles-for.js';
 import type { Admission } from '../pipeline/admission.js';
@@ -22,7 +23,7 @@ import { phaseName, poolObject, roleName } from './pool-object.js';
 import { readJson } from './read-json.js';
 import { addStoredRoutes, type StoredRouteOptions } from './stored-routes.js';
 
-export interface RouterOptions extends JsonRouteOptions, StoredRouteOptions {
+export interface RouterOptions extends JsonRouteOptions, StoredRouteOptions, CollectionRouteOptions {
   readonly models: ModelTable;
   readonly pods: PodTable;
   readonly access: Access;
@@ -55,6 +56,7 @@ export function routesOf(options: RouterOptions): Express {
     app.all(path, onlyMethods('POST'));
   }
   addStoredRoutes(app, options);
+  addCollectionRoutes(app, options);
   app.get('/v1/models', (_, response) => response.json({ object: 'list', data: options.models.all.map(modelObject) }));
   app.get('/v1/models/:name', (request, response) => {
     guarded(response, () => response.json(modelObject(options.models.any(request.params.name))));

@@ -11,6 +11,8 @@ export interface ChunkShape {
   /** Fields that stand in every chunk. */
   readonly envelope: object;
   readonly includeUsage: boolean;
+  /** Fields that stand in the first chunk alone. */
+  readonly first?: object | undefined;
   /** The choice of a chunk; `undefined` when the event adds nothing to read. */
   choiceOf(event: ChoiceEvent): object | undefined;
 }
@@ -53,6 +55,7 @@ function chunkOf(shape: ChunkShape, choiceEvent: ChoiceEvent): object | undefine
   const choice = shape.choiceOf(choiceEvent);
   if (choice === undefined) return undefined;
   const usage = shape.includeUsage ? { usage: null } : {};
-  const tercet = event.kind === 'finished' && index === 0 ? { tercet: timelineOf(event) } : {};
+  const isFirst = event.kind === 'accepted' && index === 0;
+  const tercet = event.kind === 'finished' && index === 0 ? { tercet: timelineOf(event) } : isFirst ? shape.first : {};
   return { ...shape.envelope, choices: [choice], ...usage, ...tercet };
 }
