@@ -93,6 +93,11 @@ export const errorTable = {
   cluster_refused: row('FAILED_PRECONDITION', 500, 'never', 'the Kubernetes API refuses that'),
   cluster_conflict: row('ABORTED', 503, 'later', 'the object of the cluster changed meanwhile'),
   leadership_lost: row('ABORTED', 503, 'later', 'another controller leads now'),
+  // The vector index.
+  dimension_mismatch: row('INVALID_ARGUMENT', 400, 'never', 'the vector has not the dimensions of the collection'),
+  vector_not_finite: row('INVALID_ARGUMENT', 400, 'never', 'the vector holds what is not a finite number'),
+  vector_zero: row('INVALID_ARGUMENT', 400, 'never', 'a zero vector has no direction, which cosine needs'),
+  index_limit_reached: row('RESOURCE_EXHAUSTED', 409, 'never', 'a limit of the vector index is reached'),
   // Start-up and files.
   config_invalid: row('INVALID_ARGUMENT', 500, 'never', 'the configuration is not valid'),
   engine_incompatible: row('FAILED_PRECONDITION', 500, 'never', 'the engine library is not the expected one'),
