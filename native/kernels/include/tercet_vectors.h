@@ -39,7 +39,7 @@ typedef struct {
   uint64_t metric;
   uint64_t code;
   uint64_t code_bits;     // LVQ: 4 or 8
-  uint64_t rest_bits;     // LVQ: 0, 4 or 8
+  uint64_t rest_bits;     // LVQ: 0, 4, 6 or 8
   uint64_t degree_max;    // links of a row
   uint64_t degree_new;    // links that an insertion gives to its own vector, and that a full row is cut to
   uint64_t ef_construction;

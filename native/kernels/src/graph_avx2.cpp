@@ -89,6 +89,19 @@ struct Ops {
     return total(sum);
   }
 
+  static float dot_u2f32(const uint8_t *a, const float *b, size_t count) {
+    const __m128i mask = _mm_set1_epi8(3);
+    __m256 sum = _mm256_setzero_ps();
+    alignas(16) uint8_t codes[16];
+    for (size_t at = 0; at < count; at += 16) {
+      const __m128i shifted = _mm_srli_epi16(sixteen(a + at / 64 * 16), static_cast<int>(at % 64 / 16 * 2));
+      _mm_store_si128(reinterpret_cast<__m128i *>(codes), _mm_and_si128(shifted, mask));
+      sum = _mm256_fmadd_ps(floats(codes), _mm256_loadu_ps(b + at), sum);
+      sum = _mm256_fmadd_ps(floats(codes + 8), _mm256_loadu_ps(b + at + 8), sum);
+    }
+    return total(sum);
+  }
+
   static void unpack(const uint8_t *high, const uint8_t *low, uint8_t *out, size_t count) {
     for (size_t at = 0; at < count;) {
       const size_t half = count - at >= 128 ? 64 : 32;

@@ -87,6 +87,21 @@ struct Ops {
     return _mm512_reduce_add_ps(_mm512_add_ps(x, y));
   }
 
+  static float dot_u2f32(const uint8_t *a, const float *b, size_t count) {
+    const __m128i mask = _mm_set1_epi8(3);
+    __m512 x = _mm512_setzero_ps();
+    __m512 y = _mm512_setzero_ps();
+    for (size_t at = 0; at < count; at += 64) {
+      const __m128i packed = _mm_loadu_si128(reinterpret_cast<const __m128i *>(a + at / 4));
+      const auto codes = [&](int shift) { return floats(_mm_and_si128(_mm_srli_epi16(packed, shift), mask)); };
+      x = _mm512_fmadd_ps(codes(0), _mm512_loadu_ps(b + at), x);
+      y = _mm512_fmadd_ps(codes(2), _mm512_loadu_ps(b + at + 16), y);
+      x = _mm512_fmadd_ps(codes(4), _mm512_loadu_ps(b + at + 32), x);
+      y = _mm512_fmadd_ps(codes(6), _mm512_loadu_ps(b + at + 48), y);
+    }
+    return _mm512_reduce_add_ps(_mm512_add_ps(x, y));
+  }
+
   static void unpack(const uint8_t *high, const uint8_t *low, uint8_t *out, size_t count) {
     const __m256i mask = _mm256_set1_epi8(15);
     const auto half_of = [&](const uint8_t *from, bool upper) {

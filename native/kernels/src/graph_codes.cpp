@@ -50,17 +50,28 @@ uint32_t code_u4(const uint8_t *codes, size_t count, size_t i) {
   return i - at >= half ? byte >> 4 : byte & 15;
 }
 
-void put(uint8_t *row, const uint8_t *codes, size_t count, uint64_t bits) {
+uint32_t code_u2(const uint8_t *codes, size_t i) { return codes[i / 64 * 16 + i % 16] >> (i % 64 / 16 * 2) & 3; }
+
+/** Codes of 6 bits are their upper four and then their lower two. `codes` is left with what was written last. */
+void put(uint8_t *row, uint8_t *codes, size_t count, uint64_t bits) {
   if (bits == 8) {
     std::memcpy(row, codes, count);
-  } else if (bits == 4) {
-    pack_u4(codes, count, row);
+    return;
   }
+  if (bits == 6) {
+    uint8_t *lower = row + count / 2;
+    std::memset(lower, 0, count / 4);
+    for (size_t i = 0; i < count; i++) {
+      lower[i / 64 * 16 + i % 16] |= static_cast<uint8_t>((codes[i] & 3) << (i % 64 / 16 * 2));
+      codes[i] >>= 2;
+    }
+  }
+  pack_u4(codes, count, row);
 }
 
 uint32_t get(const uint8_t *row, size_t count, uint64_t bits, size_t i) {
-  if (bits == 0) return 0;
-  return bits == 8 ? row[i] : code_u4(row, count, i);
+  if (bits == 8) return row[i];
+  return bits == 6 ? code_u4(row, count, i) * 4 + code_u2(row + count / 2, i) : code_u4(row, count, i);
 }
 
 /**

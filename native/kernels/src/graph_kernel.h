@@ -17,6 +17,17 @@ float lvq_near(const tercet_graph &graph, const Query &query, uint32_t slot) {
   return query.base + head.bias - query.factor * inner;
 }
 
+/** Inner product of the query's own values and the second level of a code. */
+template <class Ops>
+float rest_dot(const tercet_graph &graph, const Query &query, uint32_t slot) {
+  const uint8_t *rest = rest_of(graph, slot);
+  const size_t count = padded(graph.dim);
+  if (graph.rest_bits == 8) return Ops::dot_u8f32(rest, query.values, count);
+  const float four = Ops::dot_u4f32(rest, query.values, count);
+  if (graph.rest_bits == 4) return four;
+  return 4 * four + Ops::dot_u2f32(rest + count / 2, query.values, count);
+}
+
 /** With the query's own values and both levels of the code. */
 template <class Ops>
 float lvq_exact(const tercet_graph &graph, const Query &query, uint32_t slot) {
@@ -28,9 +39,7 @@ float lvq_exact(const tercet_graph &graph, const Query &query, uint32_t slot) {
                                            : Ops::dot_u4f32(row + sizeof head, query.values, count);
   float inner = head.low * query.sum + head.scale * first;
   if (graph.rest_bits != 0) {
-    const uint8_t *rest = rest_of(graph, slot);
-    const float second =
-        graph.rest_bits == 8 ? Ops::dot_u8f32(rest, query.values, count) : Ops::dot_u4f32(rest, query.values, count);
+    const float second = rest_dot<Ops>(graph, query, slot);
     const float cells = static_cast<float>(1u << graph.rest_bits);
     inner += head.scale / cells * (second - (cells - 1) / 2 * query.sum);
   }
@@ -186,11 +195,11 @@ WorkRow work_row(const tercet_graph &graph, uint32_t slot, uint8_t *room) {
     return work;
   }
   const uint8_t *rest = rest_of(graph, slot);
-  if (graph.rest_bits == 4) {
-    Ops::unpack(codes, rest, room, count);
-  } else {
+  if (graph.rest_bits == 8) {
     Ops::unpack(codes, nullptr, room, count);
     for (size_t i = 0; i < count; i++) room[i] = static_cast<uint8_t>(room[i] << 4 | rest[i] >> 4);
+  } else {
+    Ops::unpack(codes, rest, room, count);
   }
   work.scale = work.scale / 16;
   work.low = work.low - work.scale * 7.5;

@@ -76,6 +76,17 @@ struct Ops {
     return vaddvq_f32(sum);
   }
 
+  static float dot_u2f32(const uint8_t *a, const float *b, size_t count) {
+    const uint8x16_t mask = vdupq_n_u8(3);
+    float32x4_t sum = vdupq_n_f32(0);
+    for (size_t at = 0; at < count; at += 16) {
+      const int8x16_t right = vdupq_n_s8(static_cast<int8_t>(-static_cast<int>(at % 64 / 16 * 2)));
+      const uint8x16_t codes = vandq_u8(vshlq_u8(vld1q_u8(a + at / 64 * 16), right), mask);
+      sum = add_products(codes, b + at, sum);
+    }
+    return vaddvq_f32(sum);
+  }
+
   static void unpack(const uint8_t *high, const uint8_t *low, uint8_t *out, size_t count) {
     for (size_t at = 0; at < count;) {
       const size_t half = count - at >= 128 ? 64 : 32;

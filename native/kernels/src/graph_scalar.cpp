@@ -59,6 +59,16 @@ struct Ops {
     return sum;
   }
 
+  /** Blocks of 64: a byte has the codes of four components, 16 apart. */
+  static float dot_u2f32(const uint8_t *a, const float *b, size_t count) {
+    float sum = 0;
+    for (size_t i = 0; i < count; i++) {
+      const int32_t code = a[i / 64 * 16 + i % 16] >> (i % 64 / 16 * 2) & 3;
+      sum += static_cast<float>(code) * b[i];
+    }
+    return sum;
+  }
+
   static void unpack(const uint8_t *high, const uint8_t *low, uint8_t *out, size_t count) {
     each_u4(high, count, [&](size_t i, int32_t code) { out[i] = static_cast<uint8_t>(code); });
     if (low == nullptr) return;

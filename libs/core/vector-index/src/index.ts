@@ -2,5 +2,6 @@ export { GraphIndex, type GraphIndexOptions, searchLimits } from './graph/graph-
 export type { GraphKernel, KernelSearch, MemoryRegion, VectorKernels } from './graph/kernels.js';
 export { GraphMemory, headWords, stateBits } from './graph/memory.js';
 export { dimMax, type GraphOptions, type GraphShape, shapeOf } from './graph/shape.js';
+export { portableVectorKernels } from './portable/portable-kernels.js';
 export { lvqHeadBytes, paddedDim, rowBytes, type VectorCode } from './quantization/vector-code.js';
 export { type Metric, noSlot, type SearchRequest, type SearchResult, type VectorIndex } from './vector-index.js';

@@ -29,11 +29,11 @@ const entriesLimit = 112;
 /** Fills in what was measured to serve best: docs/decisions/0043-one-layer-and-two-levels.md. */
 export function shapeOf(options: GraphOptions): GraphShape {
   const shape: GraphShape = {
-    code: { kind: 'lvq', bits: 4, restBits: 8 },
+    code: { kind: 'lvq', bits: 4, restBits: 6 },
     degreeMax: 32,
     degreeNew: 32,
     efConstruction: 200,
-    alpha: 1.2,
+    alpha: 1.1,
     entriesMax: 64,
     ...options,
   };

@@ -8,7 +8,7 @@ import { unreachable } from '@tercet/base';
 export type VectorCode =
   | { readonly kind: 'float32' }
   | { readonly kind: 'float16' }
-  | { readonly kind: 'lvq'; readonly bits: 4 | 8; readonly restBits: 0 | 4 | 8 };
+  | { readonly kind: 'lvq'; readonly bits: 4 | 8; readonly restBits: 0 | 4 | 6 | 8 };
 
 /** In front of an LVQ code: scale, low end, what the row adds to a distance, sum of the codes. */
 export const lvqHeadBytes = 16;
