@@ -18,6 +18,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   kafka: () => import('./events/kafka.js'),
   reallocate: () => import('./planner/reallocate.js'),
   jobs: () => import('./events/jobs.js'),
+  index: () => import('./index/index.js'),
 };
 
 const [name, ...rest] = process.argv.slice(2);

@@ -1,5 +1,5 @@
-// The real set: long descriptions of Debian packages as documents, short ones of other packages' kind as queries. Its
-// queries are texts of another sort than its documents, and each has one document that it belongs to. Texts come from
+// The real set: long descriptions of Debian packages as documents, short ones as queries: texts of another
+// sort than the documents, each of which has one document that it belongs to. Texts come from
 // apt's own client in a folder of their own, vectors from our embedder and MiniLM; all of it is kept in a cache.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
@@ -34,12 +34,20 @@ export async function debianSet(say: (line: string) => void): Promise<VectorSet 
     if (typeof packages === 'string') return packages;
     mkdirSync(folder, { recursive: true });
     const chosen = packages.slice(0, documents);
-    await embedTo(join(folder, 'documents.f32'), chosen.map(({ name, body }) => documentOf(name, body)), say);
-    await embedTo(join(folder, 'queries.f32'), chosen.slice(0, queries).map(({ synopsis }) => synopsis), say);
+    await embedTo(
+      join(folder, 'documents.f32'),
+      chosen.map(({ name, body }) => documentOf(name, body)),
+      say,
+    );
+    await embedTo(
+      join(folder, 'queries.f32'),
+      chosen.slice(0, queries).map(({ synopsis }) => synopsis),
+      say,
+    );
     writeFileSync(join(folder, 'texts.jsonl'), chosen.map((each) => `${JSON.stringify(each)}\n`).join(''));
   }
   const base = readFloats(join(folder, 'documents.f32'));
-  return { name: 'deb384', dim, base, queries: readFloats(join(folder, 'queries.f32')) };
+  return { name: 'deb384', dim, folder, base, queries: readFloats(join(folder, 'queries.f32')) };
 }
 
 function documentOf(name: string, body: string): string {

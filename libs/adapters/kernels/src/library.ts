@@ -65,9 +65,7 @@ function bindVectors(library: LibraryHandle): NativeVectors {
   const compared = 'const uint64_t *graph, const float *query, const uint32_t *slots, uint64_t count, uint64_t level';
   return {
     variant: library.func('const char *tercet_vectors_variant()')() as string,
-    search: library.func(
-      `int32_t tercet_graph_search(${asked}, uint64_t ef, uint64_t rerank, ${filter}, ${results})`,
-    ),
+    search: library.func(`int32_t tercet_graph_search(${asked}, uint64_t ef, uint64_t rerank, ${filter}, ${results})`),
     scan: library.func(`int32_t tercet_graph_scan(${asked}, uint64_t rerank, ${filter}, ${results})`),
     insert: library.func(
       `int32_t tercet_graph_insert(${rows}, const float *vectors, uint64_t count, uint64_t threads)`,

@@ -1,6 +1,7 @@
 export { GraphIndex, type GraphIndexOptions, searchLimits } from './graph/graph-index.js';
-export type { GraphKernel, KernelSearch, MemoryRegion, VectorKernels } from './graph/kernels.js';
+export type { GraphKernel, KernelSearch, VectorKernels } from './graph/kernels.js';
 export { GraphMemory, headWords, stateBits } from './graph/memory.js';
+export type { MemoryRegion } from './graph/region.js';
 export { dimMax, type GraphOptions, type GraphShape, shapeOf } from './graph/shape.js';
 export { portableVectorKernels } from './portable/portable-kernels.js';
 export { lvqHeadBytes, paddedDim, rowBytes, type VectorCode } from './quantization/vector-code.js';

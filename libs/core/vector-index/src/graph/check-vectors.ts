@@ -13,7 +13,8 @@ export function checkVectors({ dim, metric }: GraphShape, vectors: Float32Array,
     let most = 0;
     for (let i = row * dim; i < (row + 1) * dim; i++) {
       const size = Math.abs(vectors[i] as number);
-      if (!(size <= componentMax)) throw new TercetError('vector_not_finite', { vector: row, component: i - row * dim });
+      if (!(size <= componentMax))
+        throw new TercetError('vector_not_finite', { vector: row, component: i - row * dim });
       if (size > most) most = size;
     }
     if (most === 0 && metric === 'cosine') throw new TercetError('vector_zero', { vector: row });

@@ -1,5 +1,5 @@
 import { TercetError } from '@tercet/contracts';
-import { type Metric, type SearchRequest, type SearchResult, type VectorIndex } from '../vector-index.js';
+import type { Metric, SearchRequest, SearchResult, VectorIndex } from '../vector-index.js';
 import { checkVectors } from './check-vectors.js';
 import type { GraphKernel, KernelSearch, VectorKernels } from './kernels.js';
 import { GraphMemory } from './memory.js';
@@ -30,7 +30,7 @@ export class GraphIndex implements VectorIndex, Disposable {
   constructor(options: GraphIndexOptions, kernels: VectorKernels) {
     const { efSearch = 64, rerankFactor = 4, threads = 1, ...graph } = options;
     this.shape = shapeOf(graph);
-    this.memory = new GraphMemory(this.shape, kernels);
+    this.memory = new GraphMemory(this.shape, kernels.reserve);
     this.#kernel = kernels.open(this.memory);
     this.#options = { efSearch, rerankFactor, threads };
   }

@@ -2,6 +2,7 @@
 // and pass the same suite.
 import type { SearchResult } from '../vector-index.js';
 import type { GraphMemory } from './memory.js';
+import type { MemoryRegion } from './region.js';
 
 export interface VectorKernels {
   /** What runs: an instruction set of the native library, or `typescript`. */
@@ -11,13 +12,6 @@ export interface VectorKernels {
   /** Memory that reads as zeros, and is taken only where it is written to. */
   reserve(bytes: number): MemoryRegion;
   open(memory: GraphMemory): GraphKernel;
-}
-
-export interface MemoryRegion {
-  readonly buffer: ArrayBuffer;
-  /** Gives the whole pages of a range back, where that can be: they read as zeros. */
-  release(fromByte: number, toByte: number): void;
-  free(): void;
 }
 
 export interface KernelSearch {

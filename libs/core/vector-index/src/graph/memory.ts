@@ -1,6 +1,6 @@
 import { rowBytes } from '../quantization/vector-code.js';
 import { noSlot } from '../vector-index.js';
-import type { MemoryRegion, VectorKernels } from './kernels.js';
+import type { MemoryRegion } from './region.js';
 import type { GraphShape } from './shape.js';
 
 /** Words of the head: how many entries, how many vectors were ever inserted, the entries. */
@@ -35,18 +35,18 @@ export class GraphMemory {
   readonly #groupTouched: Uint8Array;
   #slotEnd = 0;
 
-  constructor(shape: GraphShape, kernels: Pick<VectorKernels, 'reserve'>) {
+  constructor(shape: GraphShape, reserve: (bytes: number) => MemoryRegion) {
     const { slotsMax, degreeMax } = shape;
     const bytes = rowBytes(shape.code, shape.dim);
     this.shape = shape;
     this.codeStride = bytes.code;
     this.restStride = bytes.rest;
     this.regions = {
-      codes: kernels.reserve(slotsMax * bytes.code),
-      rests: kernels.reserve(slotsMax * bytes.rest),
-      links: kernels.reserve(slotsMax * degreeMax * 4),
-      states: kernels.reserve(slotsMax * 4),
-      head: kernels.reserve(headWords.count * 4),
+      codes: reserve(slotsMax * bytes.code),
+      rests: reserve(slotsMax * bytes.rest),
+      links: reserve(slotsMax * degreeMax * 4),
+      states: reserve(slotsMax * 4),
+      head: reserve(headWords.count * 4),
     };
     this.codes = new Uint8Array(this.regions.codes.buffer);
     this.rests = new Uint8Array(this.regions.rests.buffer);

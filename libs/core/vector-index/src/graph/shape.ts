@@ -40,7 +40,10 @@ export function shapeOf(options: GraphOptions): GraphShape {
   const { dim, slotsMax, degreeMax, degreeNew, efConstruction, alpha, entriesMax } = shape;
   assert(dim >= 1 && dim <= dimMax, 'a graph has dimensions', { dim, dimMax });
   assert(slotsMax >= 1 && slotsMax < 2 ** 31, 'slots are below 2^31', { slotsMax });
-  assert(degreeNew >= 1 && degreeNew <= degreeMax && degreeMax <= 128, 'a row holds its links', { degreeNew, degreeMax });
+  assert(degreeNew >= 1 && degreeNew <= degreeMax && degreeMax <= 128, 'a row holds its links', {
+    degreeNew,
+    degreeMax,
+  });
   assert(efConstruction >= 1 && efConstruction <= 768, 'the list of candidates is bounded', { efConstruction });
   assert(alpha >= 1, 'alpha is at least 1', { alpha });
   assert(entriesMax >= 1 && entriesMax <= entriesLimit, 'entries fit the head', { entriesMax });

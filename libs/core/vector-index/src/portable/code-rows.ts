@@ -1,7 +1,3 @@
-import type { GraphMemory } from '../graph/memory.js';
-import { FloatRows } from './float-rows.js';
-import { LvqRows } from './lvq-rows.js';
-
 /** A query, of length 1 where the metric is cosine. */
 export interface PreparedQuery {
   /** [padded dim] */
@@ -28,9 +24,4 @@ export interface CodeRows {
   between(a: number, b: number): number;
   /** [dim] */
   decode(slot: number): Float32Array;
-}
-
-export function codeRowsOf(memory: GraphMemory): CodeRows {
-  const { code } = memory.shape;
-  return code.kind === 'lvq' ? new LvqRows(memory, code) : new FloatRows(memory);
 }

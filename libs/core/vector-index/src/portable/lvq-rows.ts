@@ -1,7 +1,7 @@
 import type { GraphMemory } from '../graph/memory.js';
-import type { Metric } from '../vector-index.js';
 import { packCodes, unpackCodes } from '../quantization/packing.js';
 import { lvqHeadBytes, paddedDim, type VectorCode } from '../quantization/vector-code.js';
+import type { Metric } from '../vector-index.js';
 import type { CodeRows, PreparedQuery } from './code-rows.js';
 
 const { fround } = Math;
@@ -161,10 +161,13 @@ function dotOf(codes: Uint8Array, values: Int8Array | Uint8Array | Float32Array)
   return sum;
 }
 
-function betweenRows(a: WorkRow, b: WorkRow, { dim, metric }: { readonly dim: number; readonly metric: Metric }): number {
+function betweenRows(
+  a: WorkRow,
+  b: WorkRow,
+  { dim, metric }: { readonly dim: number; readonly metric: Metric },
+): number {
   const dot = dotOf(a.codes, b.codes);
-  const inner =
-    a.low * b.low * dim + a.low * b.scale * b.sum + b.low * a.scale * a.sum + a.scale * b.scale * dot;
+  const inner = a.low * b.low * dim + a.low * b.scale * b.sum + b.low * a.scale * a.sum + a.scale * b.scale * dot;
   if (metric === 'l2') return fround(a.bias + b.bias - 2 * inner);
   return fround((metric === 'cosine' ? 1 : 0) - inner);
 }

@@ -1,9 +1,12 @@
-import type { GraphKernel, KernelSearch, MemoryRegion, VectorKernels } from '../graph/kernels.js';
+import type { GraphKernel, KernelSearch, VectorKernels } from '../graph/kernels.js';
 import { type GraphMemory, stateBits } from '../graph/memory.js';
+import type { MemoryRegion } from '../graph/region.js';
 import { noSlot, type SearchResult } from '../vector-index.js';
 import { Beam } from './beam.js';
-import { type CodeRows, codeRowsOf, type PreparedQuery } from './code-rows.js';
+import type { CodeRows, PreparedQuery } from './code-rows.js';
+import { FloatRows } from './float-rows.js';
 import { linkRow, unlinkRow } from './links.js';
+import { LvqRows } from './lvq-rows.js';
 import { prepareQuery } from './prepare.js';
 import { isAllowed, walkGraph } from './walk.js';
 
@@ -38,7 +41,8 @@ class PortableGraph implements GraphKernel {
 
   constructor(memory: GraphMemory) {
     this.#memory = memory;
-    this.#rows = codeRowsOf(memory);
+    const { code } = memory.shape;
+    this.#rows = code.kind === 'lvq' ? new LvqRows(memory, code) : new FloatRows(memory);
   }
 
   insert(slots: Uint32Array, vectors: Float32Array): void {
@@ -60,7 +64,9 @@ class PortableGraph implements GraphKernel {
 
   search(search: KernelSearch): SearchResult {
     const plan = planSearch(this.#memory, search);
-    return this.#each(search, (query) => (plan.scans ? this.#scan(query, search, plan.room) : this.#walk(query, search, plan.room)));
+    return this.#each(search, (query) =>
+      plan.scans ? this.#scan(query, search, plan.room) : this.#walk(query, search, plan.room),
+    );
   }
 
   scan(search: KernelSearch): SearchResult {

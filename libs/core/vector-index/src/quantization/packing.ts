@@ -1,47 +1,62 @@
-/** Place of component `i` among codes of 4 bits: blocks of 128, then one of 64, the first half in the low bits. */
-function placeOf4(i: number, count: number): { readonly byte: number; readonly shift: number } {
-  const start = i - (i % 128);
-  const half = count - start >= 128 ? 64 : 32;
-  return { byte: start / 2 + ((i - start) % half), shift: i - start >= half ? 4 : 0 };
-}
-
-/** Place among codes of 2 bits: in blocks of 64, a byte has four components, 16 apart. */
-function placeOf2(i: number): { readonly byte: number; readonly shift: number } {
-  return { byte: Math.floor(i / 64) * 16 + (i % 16), shift: Math.floor((i % 64) / 16) * 2 };
-}
+// Codes of less than a byte. Of 4 bits: blocks of 128 and then one of 64, whose first half is in the low bits of the
+// bytes. Of 2 bits: blocks of 64, a byte has four components, 16 apart. Of 6: the upper four of all, then the lower two.
 
 export type CodeBits = 4 | 6 | 8;
 
-/**
- * Writes a code for each component. Codes of 6 bits are a run of their upper four and then one of their lower two.
- * @param codes [a multiple of 64]
- */
+/** Writes a code for each component, [a multiple of 64]. */
 export function packCodes(codes: Uint8Array, bits: CodeBits, out: Uint8Array): void {
-  if (bits === 8) return out.set(codes);
   const count = codes.length;
-  out.fill(0, 0, (count * bits) / 8);
-  for (let i = 0; i < count; i++) {
-    const code = codes[i] as number;
-    const four = placeOf4(i, count);
-    out[four.byte] = (out[four.byte] as number) | ((bits === 6 ? code >> 2 : code) << four.shift);
-    if (bits === 4) continue;
-    const two = placeOf2(i);
-    out[count / 2 + two.byte] = (out[count / 2 + two.byte] as number) | ((code & 3) << two.shift);
+  if (bits === 8) {
+    out.set(codes);
+  } else if (bits === 4) {
+    pack4(codes, 0, out);
+  } else {
+    pack4(codes, 2, out);
+    pack2(codes, out.subarray(count / 2));
   }
 }
 
-/** The inverse of {@link packCodes}. */
+/** The inverse of {@link packCodes}, of as many components as `out` has. */
 export function unpackCodes(packed: Uint8Array, bits: CodeBits, out: Uint8Array): void {
   const count = out.length;
-  if (bits === 8) return out.set(packed.subarray(0, count));
-  for (let i = 0; i < count; i++) {
-    const four = placeOf4(i, count);
-    const upper = ((packed[four.byte] as number) >> four.shift) & 15;
-    if (bits === 4) {
-      out[i] = upper;
-    } else {
-      const two = placeOf2(i);
-      out[i] = (upper << 2) | (((packed[count / 2 + two.byte] as number) >> two.shift) & 3);
+  if (bits === 8) {
+    out.set(packed.subarray(0, count));
+    return;
+  }
+  for (let start = 0; start < count; start += 128) {
+    const half = count - start >= 128 ? 64 : 32;
+    for (let i = 0; i < half; i++) {
+      const byte = packed[start / 2 + i] as number;
+      out[start + i] = byte & 15;
+      out[start + half + i] = byte >> 4;
     }
+  }
+  if (bits === 6) appendLower2(packed.subarray(count / 2), out);
+}
+
+function pack4(codes: Uint8Array, dropped: number, out: Uint8Array): void {
+  for (let start = 0; start < codes.length; start += 128) {
+    const half = codes.length - start >= 128 ? 64 : 32;
+    for (let i = 0; i < half; i++) {
+      const [low, high] = [codes[start + i] as number, codes[start + half + i] as number];
+      out[start / 2 + i] = (low >> dropped) | ((high >> dropped) << 4);
+    }
+  }
+}
+
+function pack2(codes: Uint8Array, out: Uint8Array): void {
+  for (let start = 0; start < codes.length; start += 64) {
+    for (let i = 0; i < 16; i++) {
+      let byte = 0;
+      for (let part = 0; part < 4; part++) byte |= ((codes[start + 16 * part + i] as number) & 3) << (2 * part);
+      out[start / 4 + i] = byte;
+    }
+  }
+}
+
+function appendLower2(packed: Uint8Array, out: Uint8Array): void {
+  for (let i = 0; i < out.length; i++) {
+    const byte = packed[(i >> 6) * 16 + (i & 15)] as number;
+    out[i] = ((out[i] as number) << 2) | ((byte >> (((i & 63) >> 4) * 2)) & 3);
   }
 }
