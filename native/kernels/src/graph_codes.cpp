@@ -98,9 +98,9 @@ void encode_lvq(const tercet_graph &graph, uint32_t slot, const float *values) {
       first[i] = rest[i] = 0;
       continue;
     }
-    double level = std::floor((static_cast<double>(values[i]) - least) * inverse + 0.5);
-    level = level > levels ? levels : level;
-    const uint32_t code = static_cast<uint32_t>(level);
+    double level = (static_cast<double>(values[i]) - least) * inverse + 0.5;
+    const uint32_t code = static_cast<uint32_t>(level > levels ? levels : level);
+    level = code;
     first[i] = static_cast<uint8_t>(code >> graph.rest_bits);
     rest[i] = static_cast<uint8_t>(code & ((1u << graph.rest_bits) - 1));
     sum += code >> drop;
@@ -125,11 +125,11 @@ Query prepare(const tercet_graph &graph, const float *vector, const QueryRoom &r
   const size_t count = padded(graph.dim);
   double squares = 0;
   for (size_t i = 0; i < graph.dim; i++) squares += static_cast<double>(vector[i]) * vector[i];
-  const double length = graph.metric == TERCET_COSINE ? std::sqrt(squares) : 1;
+  const double shrink = graph.metric == TERCET_COSINE ? 1 / std::sqrt(squares) : 1;
   double sum = 0;
   float most = 0;
   for (size_t i = 0; i < count; i++) {
-    const float value = i < graph.dim ? static_cast<float>(vector[i] / length) : 0;
+    const float value = i < graph.dim ? static_cast<float>(vector[i] * shrink) : 0;
     room.values[i] = value;
     sum += value;
     most = std::fabs(value) > most ? std::fabs(value) : most;
@@ -137,7 +137,8 @@ Query prepare(const tercet_graph &graph, const float *vector, const QueryRoom &r
   const float scale = most / 127;
   const double inverse = scale == 0 ? 0 : 1 / static_cast<double>(scale);
   for (size_t i = 0; i < count; i++) {
-    room.codes[i] = static_cast<int8_t>(std::floor(room.values[i] * inverse + 0.5));
+    // Cut off above zero, where that rounds to the nearest.
+    room.codes[i] = static_cast<int8_t>(static_cast<int32_t>(room.values[i] * inverse + 128.5) - 128);
   }
   const bool l2 = graph.metric == TERCET_L2;
   const float base = l2 ? static_cast<float>(squares) : graph.metric == TERCET_COSINE ? 1.0f : 0.0f;

@@ -90,7 +90,10 @@ inline void fetch(const void *from, size_t bytes) {
 }
 
 /** Rows that are on their way while one is compared. */
-constexpr size_t ahead = 6;
+#ifndef AHEAD
+#define AHEAD 6
+#endif
+constexpr size_t ahead = AHEAD;
 
 /**
  * Greedy walk with a bounded list of candidates: follows the links of the nearest one not yet followed, until all of

@@ -161,7 +161,8 @@ class Answer {
   }
 }
 
-function structOf(memory: GraphMemory): BigUint64Array {
+/** `tercet_graph` of the header, field by field. */
+export function structOf(memory: GraphMemory): BigUint64Array {
   const { shape, regions, codeStride, restStride, slotEnd } = memory;
   const { code } = shape;
   const levels = code.kind === 'lvq' ? [code.bits, code.restBits] : [0, 0];

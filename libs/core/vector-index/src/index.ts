@@ -1,4 +1,11 @@
+export {
+  type ExactSearch,
+  RecallAudit,
+  type RecallAuditOptions,
+  type RecallEstimate,
+} from './audit/recall-audit.js';
 export { GraphIndex, type GraphIndexOptions, searchLimits } from './graph/graph-index.js';
+export { type InsertionOrder, insertionOrder, localDimensionality } from './graph/insertion-order.js';
 export type { GraphKernel, KernelSearch, VectorKernels } from './graph/kernels.js';
 export { GraphMemory, headWords, stateBits } from './graph/memory.js';
 export type { MemoryRegion } from './graph/region.js';

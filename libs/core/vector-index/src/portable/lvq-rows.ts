@@ -151,7 +151,7 @@ function gridOf(values: Float32Array, bits: number): Grid {
   const levels = 2 ** bits - 1;
   const scale = fround((high - low) / levels);
   const inverse = scale === 0 ? 0 : 1 / scale;
-  const codes = Uint32Array.from(values, (value) => Math.min(Math.floor((value - low) * inverse + 0.5), levels));
+  const codes = Uint32Array.from(values, (value) => Math.floor(Math.min((value - low) * inverse + 0.5, levels)));
   return { codes, scale, low };
 }
 

@@ -9,16 +9,17 @@ export function prepareQuery({ metric, dim }: GraphShape, vector: Float32Array):
   const values = new Float32Array(paddedDim(dim));
   const codes = new Int8Array(values.length);
   const squares = vector.reduce((total, value) => total + value * value, 0);
-  const length = metric === 'cosine' ? Math.sqrt(squares) : 1;
+  const shrink = metric === 'cosine' ? 1 / Math.sqrt(squares) : 1;
   let [sum, most] = [0, 0];
   for (let i = 0; i < dim; i++) {
-    const value = fround((vector[i] as number) / length);
+    const value = fround((vector[i] as number) * shrink);
     values[i] = value;
     sum += value;
     most = Math.max(most, Math.abs(value));
   }
   const scale = fround(most / 127);
-  for (let i = 0; i < dim; i++) codes[i] = scale === 0 ? 0 : Math.floor((values[i] as number) * (1 / scale) + 0.5);
+  for (let i = 0; i < dim; i++)
+    codes[i] = scale === 0 ? 0 : Math.floor((values[i] as number) * (1 / scale) + 128.5) - 128;
   const base = metric === 'l2' ? fround(squares) : metric === 'cosine' ? 1 : 0;
   return { values, codes, scale, sum: fround(sum), base, factor: metric === 'l2' ? 2 : 1 };
 }
