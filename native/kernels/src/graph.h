@@ -32,6 +32,9 @@ struct Candidate {
   uint32_t slot;  // the top bit tells that its links were followed
 };
 
+/** Candidates that links are chosen among, at most. */
+constexpr size_t pool_max = 1024;
+
 constexpr uint32_t expanded = 0x80000000u;
 
 /** Nearest first; `size` of at most `room`. */
@@ -82,6 +85,7 @@ struct GraphVariant {
   float (*exact)(const tercet_graph &graph, const Query &query, uint32_t slot);
   /** Chooses links of `base` among `scratch.pool[0..count)` into `scratch.kept`; returns how many. */
   size_t (*prune)(const tercet_graph &graph, uint32_t base, size_t count, size_t degree, Scratch &scratch);
+  bool (*covers)(const tercet_graph &graph, uint32_t from, uint32_t to, Scratch &scratch);
 };
 
 extern const GraphVariant graph_scalar;

@@ -83,6 +83,8 @@ void link_back(const tercet_graph &graph, const GraphVariant &variant, uint32_t 
     store_word(row + degree, to);
     return;
   }
+  // Most links that a full row is offered would be dropped again: that is seen without choosing among all.
+  if (variant.covers(graph, from, to, scratch)) return;
   size_t count = 0;
   for (size_t i = 0; i < degree; i++) pool_add(graph, scratch, count, from, load_word(row + i));
   pool_add(graph, scratch, count, from, to);

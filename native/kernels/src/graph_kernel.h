@@ -90,10 +90,7 @@ inline void fetch(const void *from, size_t bytes) {
 }
 
 /** Rows that are on their way while one is compared. */
-#ifndef AHEAD
-#define AHEAD 6
-#endif
-constexpr size_t ahead = AHEAD;
+constexpr size_t ahead = 6;
 
 /**
  * Greedy walk with a bounded list of candidates: follows the links of the nearest one not yet followed, until all of
@@ -257,17 +254,19 @@ size_t prune_lvq(const tercet_graph &graph, uint32_t base, size_t count, size_t 
   const size_t room = padded(graph.dim);
   const WorkRow origin = work_row<Ops>(graph, base, scratch.rows);
   Candidate *pool = scratch.pool;
-  const bool copies = graph.code_bits != 8;
+  WorkRow rows[pool_max];
+  uint32_t slots[pool_max];
   for (size_t i = 0; i < count; i++) {
-    pool[i].distance = between<Ops>(graph, origin, work_row<Ops>(graph, pool[i].slot, scratch.rows + room));
+    slots[i] = pool[i].slot;
+    rows[i] = work_row<Ops>(graph, slots[i], scratch.rows + room * (i + 1));
+    pool[i] = {between<Ops>(graph, origin, rows[i]), static_cast<uint32_t>(i)};
   }
   sort_pool(pool, count);
-  WorkRow rows[1024];
-  for (size_t i = 0; i < count; i++) {
-    rows[i] = work_row<Ops>(graph, pool[i].slot, copies ? scratch.rows + room * (i + 1) : nullptr);
-  }
-  return prune_by(graph, count, degree, scratch,
-                  [&](size_t a, size_t b) { return between<Ops>(graph, rows[a], rows[b]); });
+  const size_t kept = prune_by(graph, count, degree, scratch, [&](size_t a, size_t b) {
+    return between<Ops>(graph, rows[pool[a].slot], rows[pool[b].slot]);
+  });
+  for (size_t j = 0; j < kept; j++) scratch.kept[j] = slots[scratch.kept[j]];
+  return kept;
 }
 
 template <class Ops>
@@ -301,7 +300,28 @@ size_t prune(const tercet_graph &graph, uint32_t base, size_t count, size_t degr
                                   : prune_float<Ops>(graph, base, count, degree, scratch);
 }
 
+/** Whether a link of `from` that is nearer than `to` is already the way there. */
+template <class Ops>
+bool covers(const tercet_graph &graph, uint32_t from, uint32_t to, Scratch &scratch) {
+  const float alpha = static_cast<float>(graph.alpha);
+  const uint32_t *row = links_of(graph, from);
+  const bool lvq = graph.code == TERCET_LVQ;
+  const size_t room = padded(graph.dim);
+  const WorkRow base = lvq ? work_row<Ops>(graph, from, scratch.rows) : WorkRow{};
+  const WorkRow end = lvq ? work_row<Ops>(graph, to, scratch.rows + room) : WorkRow{};
+  const float straight = lvq ? between<Ops>(graph, base, end) : float_between<Ops>(graph, from, to);
+  for (size_t i = 0; i < graph.degree_max; i++) {
+    const uint32_t link = load_word(row + i);
+    if (link == TERCET_NONE) break;
+    const WorkRow over = lvq ? work_row<Ops>(graph, link, scratch.rows + 2 * room) : WorkRow{};
+    scratch.computations++;
+    if (!hides(lvq ? between<Ops>(graph, over, end) : float_between<Ops>(graph, link, to), straight, alpha)) continue;
+    if ((lvq ? between<Ops>(graph, base, over) : float_between<Ops>(graph, from, link)) <= straight) return true;
+  }
+  return false;
+}
+
 template <class Ops>
 constexpr GraphVariant variant_of(const char *name) {
-  return {name, walk<Ops>, scan<Ops>, near<Ops>, exact<Ops>, prune<Ops>};
+  return {name, walk<Ops>, scan<Ops>, near<Ops>, exact<Ops>, prune<Ops>, covers<Ops>};
 }

@@ -12,7 +12,6 @@
 namespace tercet {
 namespace {
 
-constexpr size_t pool_max = 1024;
 constexpr size_t dim_max = 8192;
 
 const GraphVariant &pick_variant() {

@@ -20,8 +20,11 @@ export function linkRow({ memory, rows }: Editing, slot: number, query: Prepared
   for (const other of chosen) {
     const links = memory.linksOf(other);
     if (links.includes(slot)) continue;
-    if (links.length < degreeMax) memory.links[other * degreeMax + links.length] = slot;
-    else writeLinks(memory, other, chooseLinks({ memory, rows }, other, pool(memory, other, [...links, slot])));
+    if (links.length < degreeMax) {
+      memory.links[other * degreeMax + links.length] = slot;
+    } else if (!isCovered({ memory, rows }, other, slot)) {
+      writeLinks(memory, other, chooseLinks({ memory, rows }, other, pool(memory, other, [...links, slot])));
+    }
   }
   offerEntry(memory, slot);
 }
@@ -68,13 +71,24 @@ function chooseLinks({ memory, rows }: Editing, base: number, candidates: readon
   const kept: number[] = [];
   for (const { slot, apart } of sorted) {
     if (kept.length === degreeNew) break;
-    const isHidden = kept.some((other) => {
-      const over = rows.between(other, slot);
-      return over >= 0 ? Math.fround(over * factor) < apart : over < Math.fround(apart * factor);
-    });
+    const isHidden = kept.some((other) => hides(rows.between(other, slot), apart, factor));
     if (!isHidden) kept.push(slot);
   }
   return kept;
+}
+
+/** Whether a link of `from` that is nearer than `to` is already the way there: a full row need not choose again. */
+function isCovered({ memory, rows }: Editing, from: number, to: number): boolean {
+  const factor = Math.fround(memory.shape.alpha);
+  const straight = rows.between(from, to);
+  return memory
+    .linksOf(from)
+    .some((link) => hides(rows.between(link, to), straight, factor) && rows.between(from, link) <= straight);
+}
+
+/** Whether the way over a link already there is short enough. */
+function hides(over: number, straight: number, factor: number): boolean {
+  return over >= 0 ? Math.fround(over * factor) < straight : over < Math.fround(straight * factor);
 }
 
 /** Live slots other than the base, each once. */
