@@ -68,7 +68,7 @@ export async function measureNodeCalls(
   return {
     metrics: { nodeCallRatio: worst?.median ?? Number.NaN, nodeCallRatioLow: worst?.low ?? Number.NaN },
     omitted,
-    peer: { ...packages },
+    peer: Object.fromEntries(Object.entries(packages).map(([name, version]) => [`npm ${name}`, version])),
   };
 }
 
@@ -123,7 +123,7 @@ interface UsearchIndex {
   search(vector: Float32Array, k: number, threads: number): { keys: BigUint64Array };
 }
 
-/** Its list cannot be set after it was made: one index is built, with the length that the recall needs. */
+/** Its list cannot be set after it was made: it is made with one that is long enough for the recall on the real set. */
 function openUsearch(set: VectorSet, say: (line: string) => void): Caller {
   type Module = { Index: new (options: object) => UsearchIndex };
   const { Index } = installed(say)('usearch') as Module;

@@ -93,6 +93,13 @@ bool is_sound(const tercet_graph &graph) {
          graph.slots < expanded;
 }
 
+bool are_slots(const tercet_graph &graph, const uint32_t *slots, uint64_t count) {
+  for (uint64_t i = 0; i < count; i++) {
+    if (slots[i] >= graph.slots) return false;
+  }
+  return true;
+}
+
 /** Calls `work(i)` for every item, in order on one thread and dealt out on several. */
 template <class Work>
 void for_each_item(size_t count, size_t threads, Work work) {
@@ -203,7 +210,7 @@ int32_t run_search(const tercet_graph &graph, const Search &search, Plan plan) {
 
 int32_t run_distances(const GraphVariant &by, const tercet_graph &graph, const float *query, const uint32_t *slots,
                       uint64_t count, uint64_t level, float *out) {
-  if (!is_sound(graph)) return TERCET_BAD_ARGUMENT;
+  if (!is_sound(graph) || !are_slots(graph, slots, count)) return TERCET_BAD_ARGUMENT;
   Workspace &own = workspace();
   own.fit(graph, 1);
   const Query prepared = prepare(graph, query, own.query);
@@ -242,10 +249,7 @@ int32_t tercet_graph_scan(const tercet_graph *graph, const float *queries, uint6
 
 int32_t tercet_graph_insert(const tercet_graph *graph, const uint32_t *slots, const float *vectors, uint64_t count,
                             uint64_t threads) {
-  if (!is_sound(*graph)) return TERCET_BAD_ARGUMENT;
-  for (uint64_t i = 0; i < count; i++) {
-    if (slots[i] >= graph->slots) return TERCET_BAD_ARGUMENT;
-  }
+  if (!is_sound(*graph) || !are_slots(*graph, slots, count)) return TERCET_BAD_ARGUMENT;
   RowLocks *locks = new_row_locks();
   for_each_item(count, threads, [&](size_t i) {
     Workspace &own = workspace();
@@ -266,7 +270,7 @@ int32_t tercet_graph_insert(const tercet_graph *graph, const uint32_t *slots, co
 }
 
 int32_t tercet_graph_remove(const tercet_graph *graph, const uint32_t *slots, uint64_t count) {
-  if (!is_sound(*graph)) return TERCET_BAD_ARGUMENT;
+  if (!is_sound(*graph) || !are_slots(*graph, slots, count)) return TERCET_BAD_ARGUMENT;
   RowLocks *locks = new_row_locks();
   std::vector<float> vector(padded(graph->dim));
   for (uint64_t i = 0; i < count; i++) {
