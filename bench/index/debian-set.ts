@@ -1,6 +1,6 @@
-// The real set: long descriptions of Debian packages as documents, short ones as queries: texts of another
-// sort than the documents, each of which has one document that it belongs to. Texts come from
-// apt's own client in a folder of their own, vectors from our embedder and MiniLM; all of it is kept in a cache.
+// The real set: long descriptions of Debian packages as documents, short ones as queries, which are texts of another
+// sort and have one document each that they belong to. Texts come from apt's own client in a folder of its own, vectors
+// from our embedder and MiniLM; all of it is kept in a cache.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

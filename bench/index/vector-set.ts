@@ -1,4 +1,4 @@
-/** Vectors to index and vectors to ask with, of length 1, row by row; and the folder of the files they are read from. */
+/** Vectors to index and vectors to ask with, of length 1, row by row, and the folder of their files. */
 export interface VectorSet {
   readonly name: string;
   readonly dim: number;

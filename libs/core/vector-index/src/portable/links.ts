@@ -102,7 +102,10 @@ function writeLinks(memory: GraphMemory, slot: number, links: readonly number[])
   memory.links.set(links, slot * degreeMax);
 }
 
-/** Keeps the entries a sample of what was inserted. @see Vitter 1985, "Random sampling with a reservoir", Algorithm R */
+/**
+ * Keeps the entries a sample of what was inserted.
+ * @see Vitter 1985, "Random sampling with a reservoir", Algorithm R
+ */
 function offerEntry(memory: GraphMemory, slot: number): void {
   const { head, shape } = memory;
   const { entries, inserted, firstEntry } = headWords;

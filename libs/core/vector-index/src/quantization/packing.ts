@@ -1,5 +1,6 @@
 // Codes of less than a byte. Of 4 bits: blocks of 128 and then one of 64, whose first half is in the low bits of the
-// bytes. Of 2 bits: blocks of 64, a byte has four components, 16 apart. Of 6: the upper four of all, then the lower two.
+// bytes. Of 2 bits: blocks of 64, a byte has four components, 16 apart. Of 6: the upper four of all, then the lower
+// two.
 
 export type CodeBits = 4 | 6 | 8;
 
