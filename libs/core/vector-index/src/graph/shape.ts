@@ -32,7 +32,7 @@ export function shapeOf(options: GraphOptions): GraphShape {
     code: { kind: 'lvq', bits: 4, restBits: 6 },
     degreeMax: 32,
     degreeNew: 32,
-    efConstruction: 200,
+    efConstruction: 120,
     alpha: 1.1,
     entriesMax: 64,
     ...options,
