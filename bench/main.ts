@@ -20,6 +20,7 @@ const suites: Record<string, () => Promise<BenchSuite>> = {
   jobs: () => import('./events/jobs.js'),
   routing: () => import('./serving/routing.js'),
   ingest: () => import('./index/ingest.js'),
+  index: () => import('./index/index.js'),
 };
 
 const [name, ...rest] = process.argv.slice(2);

@@ -9,6 +9,10 @@ import { fileURLToPath } from 'node:url';
 const here = dirname(fileURLToPath(import.meta.url));
 const flags = ['-std=c++17', '-O3', '-fPIC', '-fvisibility=hidden', '-fno-exceptions', '-fno-rtti', '-Wall', '-Wextra'];
 const quietFlags = ['-Wno-unknown-warning-option'];
+/** GCC 12 warns about its own header for AVX-512. */
+const noisy = ['-Wno-uninitialized', '-Wno-maybe-uninitialized'];
+/** No products and sums are fused behind the source's back: the same codes and distances on every machine. */
+const exact = ['-ffp-contract=off'];
 
 /** `macro` tells the dispatcher that the unit is there: a compiler that cannot make it leaves it out. */
 const units = [
@@ -18,12 +22,23 @@ const units = [
     file: 'crc32_avx512.cpp',
     arch: 'x64',
     macro: 'TERCET_WITH_AVX512',
-    // GCC 12 warns about its own header here.
-    flags: ['-mavx512f', '-mavx512vl', '-mavx512dq', '-mpclmul', '-mvpclmulqdq', '-Wno-maybe-uninitialized'],
+    flags: ['-mavx512f', '-mavx512vl', '-mavx512dq', '-mpclmul', '-mvpclmulqdq', ...noisy],
   },
   { file: 'crc32_arm.cpp', arch: 'arm64', macro: 'TERCET_WITH_ARMCRC', flags: ['-march=armv8-a+crc'] },
   { file: 'largest_baseline.cpp', flags: [] },
   { file: 'largest_avx2.cpp', arch: 'x64', macro: 'TERCET_WITH_AVX2', flags: ['-mavx2'] },
+  { file: 'graph_scalar.cpp', flags: exact },
+  { file: 'graph_avx2.cpp', arch: 'x64', macro: 'TERCET_WITH_AVX2', flags: [...exact, '-mavx2', '-mfma', '-mf16c'] },
+  {
+    file: 'graph_avx512.cpp',
+    arch: 'x64',
+    macro: 'TERCET_WITH_VNNI',
+    flags: [...exact, ...['f', 'bw', 'vl', 'dq', 'vnni'].map((set) => `-mavx512${set}`), '-mfma', '-mf16c', ...noisy],
+  },
+  { file: 'graph_neon.cpp', arch: 'arm64', flags: exact },
+  { file: 'graph_codes.cpp', flags: exact },
+  { file: 'graph_edit.cpp', flags: [] },
+  { file: 'vectors.cpp', flags: ['-pthread'], knowsUnits: true },
   { file: 'dispatch.cpp', flags: [], knowsUnits: true },
 ];
 
@@ -90,7 +105,7 @@ function compile(compiler, args, { source, object }) {
 
 function link(compiler, objects) {
   const temporary = `${libraryPath}.${process.pid}`;
-  const done = spawnSync(compiler, ['-shared', '-o', temporary, ...objects], { stdio: ['ignore', 2, 2] });
+  const done = spawnSync(compiler, ['-shared', '-pthread', '-o', temporary, ...objects], { stdio: ['ignore', 2, 2] });
   if (done.status !== 0) return false;
   renameSync(temporary, libraryPath);
   return true;

@@ -1,4 +1,5 @@
-// Native kernels of tercet: plain C, no state, no allocation. Sizes are in elements; memory belongs to the caller.
+// Native kernels of tercet over bulk memory: plain C, no state, no allocation. Sizes are in elements; memory belongs to
+// the caller.
 // Functions that cannot fail return their result; all others return a status (0 = well).
 #pragma once
 #include <stddef.h>
@@ -15,7 +16,7 @@ extern "C" {
 #endif
 
 // Grows when a signature changes; the caller refuses a library with another number.
-#define TERCET_KERNELS_ABI 2
+#define TERCET_KERNELS_ABI 3
 TERCET_API int32_t tercet_kernels_abi(void);
 
 // Instruction set that the running CPU is served with: "avx512", "pclmul", "armcrc" or "scalar".

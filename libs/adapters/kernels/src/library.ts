@@ -2,9 +2,9 @@
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { TercetError } from '@tercet/contracts';
-import koffi from 'koffi';
+import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
 
-const abi = 2;
+const abi = 3;
 const suffix = process.platform === 'darwin' ? 'dylib' : 'so';
 const builtPath = fileURLToPath(
   new URL(`../../../../native/kernels/dist/libtercet_kernels.${suffix}`, import.meta.url),
@@ -17,6 +17,25 @@ export interface NativeLibrary {
   readonly copyCrc32: (out: Uint8Array, source: Uint8Array, count: number, seed: number) => number;
   readonly copyCrc32Scalar: (out: Uint8Array, source: Uint8Array, count: number, seed: number) => number;
   readonly largest: (values: Float32Array, count: number) => number;
+  readonly vectors: NativeVectors;
+}
+
+/** Returns a status; `async` runs on a thread of its own and calls back with it. */
+export type NativeFunction = KoffiFunc<(...given: unknown[]) => number>;
+
+/** Functions of the vector index: see native/kernels/include/tercet_vectors.h. A graph is the struct of that header. */
+export interface NativeVectors {
+  readonly variant: string;
+  readonly search: NativeFunction;
+  readonly scan: NativeFunction;
+  readonly insert: NativeFunction;
+  readonly remove: NativeFunction;
+  readonly distances: NativeFunction;
+  readonly distancesScalar: NativeFunction;
+  readonly decode: NativeFunction;
+  readonly reserve: (bytes: number) => number;
+  readonly release: (address: number, bytes: number) => number;
+  readonly free: (address: number, bytes: number) => number;
 }
 
 /**
@@ -36,5 +55,29 @@ export function tryOpenLibrary(path: string = builtPath): NativeLibrary | undefi
     copyCrc32: library.func(`uint32_t tercet_copy_crc32${copy}`),
     copyCrc32Scalar: library.func(`uint32_t tercet_copy_crc32_scalar${copy}`),
     largest: library.func('int64_t tercet_largest_f32(const float *values, size_t count)'),
+    vectors: bindVectors(library),
+  };
+}
+
+function bindVectors(library: LibraryHandle): NativeVectors {
+  const results = 'uint32_t *slots, float *distances, uint32_t *counts, uint64_t *computations';
+  const filter = 'const uint32_t *allow, uint64_t words, uint64_t threads';
+  const asked = 'const uint64_t *graph, const float *queries, uint64_t count, uint64_t k';
+  const rows = 'const uint64_t *graph, const uint32_t *slots';
+  const compared = 'const uint64_t *graph, const float *query, const uint32_t *slots, uint64_t count, uint64_t level';
+  return {
+    variant: library.func('const char *tercet_vectors_variant()')() as string,
+    search: library.func(`int32_t tercet_graph_search(${asked}, uint64_t ef, uint64_t rerank, ${filter}, ${results})`),
+    scan: library.func(`int32_t tercet_graph_scan(${asked}, uint64_t rerank, ${filter}, ${results})`),
+    insert: library.func(
+      `int32_t tercet_graph_insert(${rows}, const float *vectors, uint64_t count, uint64_t threads)`,
+    ),
+    remove: library.func(`int32_t tercet_graph_remove(${rows}, uint64_t count)`),
+    distances: library.func(`int32_t tercet_graph_distances(${compared}, float *out)`),
+    distancesScalar: library.func(`int32_t tercet_graph_distances_scalar(${compared}, float *out)`),
+    decode: library.func('int32_t tercet_graph_decode(const uint64_t *graph, uint32_t slot, float *out)'),
+    reserve: library.func('int64_t tercet_memory_reserve(uint64_t bytes)'),
+    release: library.func('int32_t tercet_memory_release(int64_t address, uint64_t bytes)'),
+    free: library.func('int32_t tercet_memory_free(int64_t address, uint64_t bytes)'),
   };
 }
