@@ -40,8 +40,8 @@ export class WholeSystem implements AsyncDisposable {
   }
 
   /**
-   * @param options how many processes of each stage, one by default; settings of the event log, the system's own file by
-   *                default; and settings of services as variables
+   * @param options how many processes of each stage, one by default; settings of the event log, by default the system's
+   *                own file; and settings of services as variables
    */
   static async start(
     model: ResolvedModel,
