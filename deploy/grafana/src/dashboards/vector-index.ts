@@ -29,7 +29,7 @@ const searches: Row = {
       description: 'Searches that are being answered; one more than the limit is refused.',
       kind: 'lines',
       unit: 'count',
-      queries: [{ expr: promql.sum('tercet_index_searches_running'), legend: 'searches' }],
+      queries: [{ expr: promql.sum('tercet_index_searches_running', []), legend: 'searches' }],
     },
   ],
 };
@@ -56,7 +56,7 @@ const writes: Row = {
       description: 'Log that no snapshot replaces yet; it is read at the next start of a collection.',
       kind: 'lines',
       unit: 'bytes',
-      queries: [{ expr: promql.sum('tercet_index_log_bytes'), legend: 'log' }],
+      queries: [{ expr: promql.sum('tercet_index_log_bytes', []), legend: 'log' }],
     },
     {
       title: 'Snapshots',
@@ -94,8 +94,8 @@ const memory: Row = {
       unit: 'count',
       width: 8,
       queries: [
-        { expr: promql.sum('tercet_index_collections_open'), legend: 'collections' },
-        { expr: promql.sum('tercet_index_points'), legend: 'points' },
+        { expr: promql.sum('tercet_index_collections_open', []), legend: 'collections' },
+        { expr: promql.sum('tercet_index_points', []), legend: 'points' },
       ],
     },
   ],
