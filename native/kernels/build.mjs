@@ -22,6 +22,8 @@ const units = [
     flags: ['-mavx512f', '-mavx512vl', '-mavx512dq', '-mpclmul', '-mvpclmulqdq', '-Wno-maybe-uninitialized'],
   },
   { file: 'crc32_arm.cpp', arch: 'arm64', macro: 'TERCET_WITH_ARMCRC', flags: ['-march=armv8-a+crc'] },
+  { file: 'largest_baseline.cpp', flags: [] },
+  { file: 'largest_avx2.cpp', arch: 'x64', macro: 'TERCET_WITH_AVX2', flags: ['-mavx2'] },
   { file: 'dispatch.cpp', flags: [], knowsUnits: true },
 ];
 
