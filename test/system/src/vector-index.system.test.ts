@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { bytesOf } from '@tercet/collection';
-import { TercetError, wire } from '@tercet/contracts';
+import { type TercetError, wire } from '@tercet/contracts';
 import { GrpcChannel } from '@tercet/grpc';
 import { RunningSystem } from './running-system.js';
 
@@ -78,7 +78,8 @@ describe('a collection whose texts are embedded', () => {
     const answer = await (await system.post('/v1/chat/completions', { ...chat, retrieval })).json();
     const { usage, tercet } = answer as { usage: { prompt_tokens: number }; tercet: { citations: object[] } };
     expect(tercet.citations).toHaveLength(2);
-    expect(tercet.citations[0]).toMatchObject({ number: 1, id: 't2', text: 'moon and stars', payload: { colour: 'red' } });
+    const found = { number: 1, id: 't2', text: 'moon and stars', payload: { colour: 'red' } };
+    expect(tercet.citations[0]).toMatchObject(found);
     const before = (plain as { usage: { prompt_tokens: number } }).usage.prompt_tokens;
     expect(usage.prompt_tokens).toBeGreaterThan(before);
     const stream = await (await system.post('/v1/chat/completions', { ...chat, retrieval, stream: true })).text();

@@ -1,20 +1,7 @@
 import { TercetError } from '@tercet/contracts';
 import type { ChatMessage } from '@tercet/text';
-import { z } from 'zod';
 import type { AskedBy, Collections } from './collections.js';
-import { FilterBody } from './filter-body.js';
-
-/** What a chat asks of a collection before it is answered. */
-export const RetrievalBody = z.strictObject({
-  collection: z.string(),
-  /** Absent: the text of the last user message. */
-  query: z.string().min(1).optional(),
-  k: z.int().min(1).max(64).default(4),
-  filter: FilterBody.nullish(),
-  hybrid: z.boolean().default(false),
-  diversity: z.number().min(0).lt(1).default(0),
-});
-export type RetrievalBody = z.infer<typeof RetrievalBody>;
+import type { RetrievalBody } from './retrieval-body.js';
 
 /** A passage that stands in the prompt, under this number. */
 export interface Citation {

@@ -1,7 +1,7 @@
 import { TercetError, type wire } from '@tercet/contracts';
 import type { ChatMessage, ChatPart } from '@tercet/text';
 import { z } from 'zod';
-import { RetrievalBody } from '../collections/retrieve.js';
+import { RetrievalBody } from '../collections/retrieval-body.js';
 import type { MediaSource } from '../pipeline/request.js';
 import { toolFields } from './tools.js';
 
