@@ -7,6 +7,7 @@ import {
   type KvExport,
 } from '@tercet/engine';
 import { GgmlBackend } from '@tercet/ggml';
+import { loadKernels } from '@tercet/kernels';
 import type { ResolvedModel } from '@tercet/models';
 import { type Tokenizer, tokenizerOf } from '@tercet/text';
 import type { Generation, GenerationTask } from './generation.js';
@@ -17,6 +18,10 @@ export interface EngineShape {
   readonly slots: number;
   /** Longest chunk of a prompt; that of a stage process by default. */
   readonly chunkTokens?: number;
+  /** All cores for every step, as a peer does that is told its threads. */
+  readonly fixedThreads?: boolean;
+  /** Pages of the model file; default huge, as in a stage process. */
+  readonly pages?: 'huge' | 'small';
 }
 
 const greedy = { ...greedySampling, ignoreEos: true };
@@ -35,7 +40,8 @@ export class BareEngine implements AsyncDisposable {
   }
 
   /** The same limits as a stage process has by default. */
-  static open(model: ResolvedModel, { cores, contextTokensMax, slots, chunkTokens = 256 }: EngineShape): BareEngine {
+  static open(model: ResolvedModel, shape: EngineShape): BareEngine {
+    const { cores, contextTokensMax, slots, chunkTokens = 256, fixedThreads = false, pages = 'huge' } = shape;
     const backend = GgmlBackend.open({
       modelName: model.name,
       modelPath: model.model,
@@ -43,6 +49,7 @@ export class BareEngine implements AsyncDisposable {
       contextTokensMax,
       chunkTokensMax: chunkTokens,
       isThreadOurs: true,
+      pages,
     });
     const tokenizer = tokenizerOf(backend.gguf);
     const { endOfTextTokenIds } = tokenizer;
@@ -51,7 +58,7 @@ export class BareEngine implements AsyncDisposable {
     const engine = EmbeddedEngine.open({
       backend,
       clock,
-      samplerOf: createSamplerFactory({ vocabSize, tokenBytes, endOfTextTokenIds }),
+      samplerOf: createSamplerFactory({ vocabSize, tokenBytes, endOfTextTokenIds }, loadKernels()),
       endOfTextTokenIds,
       limits: {
         kvBlocksMax: Math.ceil((slots * contextTokensMax) / 16),
@@ -65,6 +72,7 @@ export class BareEngine implements AsyncDisposable {
         reuseGrainTokens: 16,
       },
       threads: cores,
+      fixedThreads,
     });
     return new BareEngine(engine, tokenizer);
   }

@@ -25,6 +25,8 @@ const units = [
     flags: ['-mavx512f', '-mavx512vl', '-mavx512dq', '-mpclmul', '-mvpclmulqdq', ...noisy],
   },
   { file: 'crc32_arm.cpp', arch: 'arm64', macro: 'TERCET_WITH_ARMCRC', flags: ['-march=armv8-a+crc'] },
+  { file: 'largest_baseline.cpp', flags: [] },
+  { file: 'largest_avx2.cpp', arch: 'x64', macro: 'TERCET_WITH_AVX2', flags: ['-mavx2'] },
   { file: 'graph_scalar.cpp', flags: exact },
   { file: 'graph_avx2.cpp', arch: 'x64', macro: 'TERCET_WITH_AVX2', flags: [...exact, '-mavx2', '-mfma', '-mf16c'] },
   {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename, resolve } from 'node:path';
 import { TercetError } from '@tercet/contracts';
+import { mapFile } from '@tercet/ggml';
 import { openGguf, resolveModel } from '@tercet/models';
 import { openModelStore } from '../model-store.js';
 import type { ModelPaths } from './topology.js';
@@ -13,6 +14,14 @@ import type { ModelPaths } from './topology.js';
 export async function resolveModels(names: readonly string[]): Promise<ModelPaths[]> {
   const models = await Promise.all(names.map((name) => (name.includes('.gguf+') ? fromPair(name) : fromStore(name))));
   return models.map((model) => (isEmbedder(model.path) ? { ...model, isEmbedder: true } : model));
+}
+
+/**
+ * Brings the files into memory before several processes map them at once: only while nobody does can the pages of a
+ * file be exchanged for huge ones.
+ */
+export function readAhead(models: readonly ModelPaths[]): void {
+  for (const { path } of models) mapFile(path).free();
 }
 
 /** True when the file does not say how its model was tuned to chat, as with base models. */

@@ -5,7 +5,7 @@ import { numberFrom, objectivesFrom } from '../commands/options.js';
 import { stateFolder } from '../config.js';
 import { explain } from '../terminal/failure.js';
 import { openTerminal } from '../terminal/terminal.js';
-import { lacksTemplate, resolveModels } from './models.js';
+import { lacksTemplate, readAhead, resolveModels } from './models.js';
 import { Supervisor } from './supervisor.js';
 import { type UpOptions, usableCores } from './topology.js';
 
@@ -60,6 +60,7 @@ async function up(options: Options): Promise<number> {
       say(`${model.name} has no chat template: it continues text, and its answers to a chat may ramble`);
     }
     const startedMs = performance.now();
+    readAhead(models);
     const up = { ...options, contextTokensMax: options.context };
     await using supervisor = await Supervisor.start({ up, models, folder: stateFolder(), notify: say });
     const stop = AbortSignal.any([signalled('SIGINT'), signalled('SIGTERM'), signalled('SIGHUP')]);

@@ -1,5 +1,5 @@
-// Native kernels of tercet over bulk bytes: plain C, no state, no allocation. Sizes are in bytes; memory belongs to the
-// caller.
+// Native kernels of tercet over bulk memory: plain C, no state, no allocation. Sizes are in elements; memory belongs to
+// the caller.
 // Functions that cannot fail return their result; all others return a status (0 = well).
 #pragma once
 #include <stddef.h>
@@ -16,7 +16,7 @@ extern "C" {
 #endif
 
 // Grows when a signature changes; the caller refuses a library with another number.
-#define TERCET_KERNELS_ABI 2
+#define TERCET_KERNELS_ABI 3
 TERCET_API int32_t tercet_kernels_abi(void);
 
 // Instruction set that the running CPU is served with: "avx512", "pclmul", "armcrc" or "scalar".
@@ -30,6 +30,10 @@ TERCET_API uint32_t tercet_crc32_scalar(const uint8_t *bytes, size_t count, uint
 // process cannot come between sum and copy. The two must not overlap.
 TERCET_API uint32_t tercet_copy_crc32(uint8_t *out, const uint8_t *source, size_t count, uint32_t seed);
 TERCET_API uint32_t tercet_copy_crc32_scalar(uint8_t *out, const uint8_t *source, size_t count, uint32_t seed);
+
+// Index of the largest of `count` values, the lowest of equal ones; -1 where a value is no number, the largest is not
+// finite, or there is none.
+TERCET_API int64_t tercet_largest_f32(const float *values, size_t count);
 
 #ifdef __cplusplus
 }

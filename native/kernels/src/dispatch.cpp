@@ -1,5 +1,6 @@
-// Picks, once, the variant that the running CPU can execute.
+// Picks, once, the variants that the running CPU can execute.
 #include "crc32.h"
+#include "largest.h"
 #include "tercet_kernels.h"
 
 #if defined(__aarch64__) && defined(__linux__)
@@ -36,7 +37,16 @@ Variant pick() {
   return {"scalar", tercet::crc32_scalar};
 }
 
+tercet::LargestFunction pick_largest() {
+#if defined(__x86_64__) && defined(TERCET_WITH_AVX2)
+  __builtin_cpu_init();
+  if (__builtin_cpu_supports("avx2")) return tercet::largest_avx2;
+#endif
+  return tercet::largest_baseline;
+}
+
 const Variant variant = pick();
+const tercet::LargestFunction largest = pick_largest();
 
 }  // namespace
 
@@ -61,5 +71,7 @@ uint32_t tercet_copy_crc32(uint8_t *out, const uint8_t *source, size_t count, ui
 uint32_t tercet_copy_crc32_scalar(uint8_t *out, const uint8_t *source, size_t count, uint32_t seed) {
   return tercet::crc32_scalar(out, source, count, seed);
 }
+
+int64_t tercet_largest_f32(const float *values, size_t count) { return largest(values, count); }
 
 }  // extern "C"

@@ -1,6 +1,7 @@
 import { DeviceArbiter } from '@tercet/device-arbiter';
 import { type Backend, createSamplerFactory, EmbeddedEngine } from '@tercet/engine';
 import { type AllocateArena, openBackend } from '@tercet/ggml';
+import { loadKernels } from '@tercet/kernels';
 import { systemClock } from '@tercet/telemetry';
 import { tokenizerOf } from '@tercet/text';
 import type { StageConfig } from './config.js';
@@ -28,14 +29,15 @@ export async function openEngine(config: StageConfig, allocateArena: AllocateAre
   grant.release();
   const tokenizer = tokenizerOf(backend.gguf);
   const { endOfTextTokenIds } = tokenizer;
+  const vocabulary = {
+    vocabSize: backend.descriptor.vocabSize,
+    tokenBytes: (tokenId: number) => tokenizer.bytesOf(tokenId),
+    endOfTextTokenIds,
+  };
   return EmbeddedEngine.open({
     backend,
     clock: systemClock,
-    samplerOf: createSamplerFactory({
-      vocabSize: backend.descriptor.vocabSize,
-      tokenBytes: (tokenId) => tokenizer.bytesOf(tokenId),
-      endOfTextTokenIds,
-    }),
+    samplerOf: createSamplerFactory(vocabulary, loadKernels()),
     endOfTextTokenIds,
     limits: { ...engine, reuseGrainTokens: 16 },
     threads,

@@ -45,6 +45,8 @@ export interface GgmlBackendOptions {
    * percent of a short step. Its event loop turns once after each graph. Default: graphs run beside the event loop.
    */
   readonly isThreadOurs?: boolean;
+  /** Pages in which model files are mapped where the system gives a choice; default huge. */
+  readonly pages?: 'huge' | 'small';
   /** Where KV lives; default is private memory. */
   readonly allocateArena?: AllocateArena;
 }
@@ -113,7 +115,7 @@ export class GgmlBackend implements Backend {
     const opened: Weights[] = [];
     try {
       for (const path of [options.modelPath, options.mmprojPath]) {
-        if (path !== undefined) opened.push(Weights.open(path));
+        if (path !== undefined) opened.push(Weights.open(path, options.pages));
       }
       const [weights, projector] = opened;
       assert(weights !== undefined, 'a model was opened');

@@ -68,6 +68,39 @@ describe('crc32 and copy', () => {
     );
   });
 
+  nativeTest('the largest value is where the portable twin finds it, for every size, alignment and bad value', () => {
+    const value = fc.oneof(
+      { weight: 50, arbitrary: fc.float({ noNaN: true, noDefaultInfinity: true }) },
+      { weight: 1, arbitrary: fc.constantFrom(Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY, Number.NaN) },
+    );
+    const lists = fc.record({
+      head: fc.array(value, { maxLength: 40 }),
+      // Long enough for several blocks; equal values often.
+      repeats: fc.nat(120),
+      offset: fc.nat(3),
+    });
+    fc.assert(
+      fc.property(lists, ({ head, repeats, offset }) => {
+        const whole = Float32Array.from({ length: offset + head.length * (1 + repeats) }, (_, i) => {
+          return head[Math.max(0, i - offset) % Math.max(1, head.length)] ?? 0;
+        });
+        const values = whole.subarray(offset);
+        expect(kernels.largest(values)).toBe(portableKernels.largest(values));
+      }),
+    );
+  });
+
+  test.each([
+    { name: 'the lowest of equal ones', values: [1, 3, 3, 2], index: 1 },
+    { name: 'below zero', values: [Number.NEGATIVE_INFINITY, -2, -1], index: 2 },
+    { name: 'no number', values: [1, Number.NaN, 2], index: -1 },
+    { name: 'infinity', values: [1, Number.POSITIVE_INFINITY], index: -1 },
+    { name: 'nothing but minus infinity', values: [Number.NEGATIVE_INFINITY], index: -1 },
+    { name: 'none', values: [], index: -1 },
+  ])('the largest value: $name', ({ values, index }) => {
+    for (const each of [kernels, portableKernels]) expect(each.largest(Float32Array.from(values))).toBe(index);
+  });
+
   test.each([
     { text: '', crc: 0 },
     { text: '123456789', crc: 0xcbf43926 },

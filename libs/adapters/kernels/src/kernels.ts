@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { type NativeLibrary, tryOpenLibrary } from './library.js';
 
-/** Work over bulk bytes, in native code where it was built. */
+/** Work over bulk memory, in native code where it was built. */
 export interface Kernels {
   /** What runs: an instruction set of the native library, or `node` for the portable twins. */
   readonly variant: string;
@@ -9,6 +9,11 @@ export interface Kernels {
   crc32(bytes: Uint8Array, seed: number): number;
   /** Copies `source` to the start of `out`; returns the CRC-32 of what was copied, read once. They must not overlap. */
   copyCrc32(out: Uint8Array, source: Uint8Array, seed: number): number;
+  /**
+   * Index of the largest value, the lowest of equal ones; -1 where a value is no number, the largest is not finite, or
+   * there is none.
+   */
+  largest(values: Float32Array): number;
 }
 
 /**
@@ -30,6 +35,18 @@ export const portableKernels: Kernels = {
     out.set(source);
     return crc32(out.subarray(0, source.byteLength), seed);
   },
+  largest: (values) => {
+    let found = -1;
+    let most = Number.NEGATIVE_INFINITY;
+    for (let i = 0; i < values.length; i++) {
+      const value = values[i] as number;
+      if (value <= most) continue;
+      if (!Number.isFinite(value)) return -1;
+      most = value;
+      found = i;
+    }
+    return found;
+  },
 };
 
 /** Below this many bytes Node's own sum is quicker than the way into native code. */
@@ -46,6 +63,7 @@ function nativeKernels(library: NativeLibrary): Kernels {
       checkRoom(out, source);
       return source.byteLength === 0 ? seed : nativeCopy(out, source, source.byteLength, seed);
     },
+    largest: (values) => library.largest(values, values.length),
   };
 }
 

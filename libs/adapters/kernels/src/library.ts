@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { TercetError } from '@tercet/contracts';
 import koffi, { type KoffiFunc, type LibraryHandle } from 'koffi';
 
-const abi = 2;
+const abi = 3;
 const suffix = process.platform === 'darwin' ? 'dylib' : 'so';
 const builtPath = fileURLToPath(
   new URL(`../../../../native/kernels/dist/libtercet_kernels.${suffix}`, import.meta.url),
@@ -16,6 +16,7 @@ export interface NativeLibrary {
   readonly crc32Scalar: (bytes: Uint8Array, count: number, seed: number) => number;
   readonly copyCrc32: (out: Uint8Array, source: Uint8Array, count: number, seed: number) => number;
   readonly copyCrc32Scalar: (out: Uint8Array, source: Uint8Array, count: number, seed: number) => number;
+  readonly largest: (values: Float32Array, count: number) => number;
   readonly vectors: NativeVectors;
 }
 
@@ -53,6 +54,7 @@ export function tryOpenLibrary(path: string = builtPath): NativeLibrary | undefi
     crc32Scalar: library.func(`uint32_t tercet_crc32_scalar${sum}`),
     copyCrc32: library.func(`uint32_t tercet_copy_crc32${copy}`),
     copyCrc32Scalar: library.func(`uint32_t tercet_copy_crc32_scalar${copy}`),
+    largest: library.func('int64_t tercet_largest_f32(const float *values, size_t count)'),
     vectors: bindVectors(library),
   };
 }

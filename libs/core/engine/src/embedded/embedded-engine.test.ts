@@ -271,6 +271,20 @@ describe('EmbeddedEngine, cores', () => {
     expect([held, backend.counters.steps]).toEqual([0, 4]);
   });
 
+  test.each([
+    { fixedThreads: true, triesFewer: false },
+    { fixedThreads: false, triesFewer: true },
+  ])('with fixedThreads $fixedThreads, fewer threads are tried: $triesFewer', async ({ fixedThreads, triesFewer }) => {
+    const asked = new Set<number>();
+    const acquireCores = async ({ threadsMax }: CoreNeed) => {
+      asked.add(threadsMax);
+      return { threads: threadsMax, release: () => undefined };
+    };
+    const { engine } = openTestEngine({ acquireCores, fixedThreads, threads: 2 });
+    await generate(both(engine), { tokenIds: promptOf(8), tokensMax: 40 });
+    expect([...asked].sort()).toEqual(triesFewer ? [1, 2] : [2]);
+  });
+
   test('a request cancelled while it waits for cores gives the wait up', async () => {
     const abort = new AbortController();
     const acquireCores = (_need: CoreNeed, signal: AbortSignal) =>

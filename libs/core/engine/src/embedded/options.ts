@@ -15,6 +15,8 @@ export interface EmbeddedEngineOptions {
   readonly acquireCores?: AcquireCores;
   /** Cores that a step may use at most; it uses as many of them as measurements say. */
   readonly threads: number;
+  /** Every step uses all cores that it may, whatever others compute beside it; default false. */
+  readonly fixedThreads?: boolean;
 }
 
 export interface EngineLimits extends StepLimits {

@@ -101,10 +101,10 @@ export class StepLoop {
   /** Cores for a plan, or `undefined` when they could not be had: then the plan's requests have failed. */
   async #acquire(planned: StepPlan): Promise<CoreGrant | undefined> {
     const table = this.#table;
-    const { acquireCores, threads } = table.options;
+    const { acquireCores, threads, fixedThreads = false } = table.options;
     const works = table.worksOf(planned);
     const size = stepSize(planned);
-    const threadsMax = this.#tuner.choose(size, threads);
+    const threadsMax = fixedThreads ? threads : this.#tuner.choose(size, threads);
     if (acquireCores === undefined || works.length === 0) return { threads: threadsMax, release: () => undefined };
     const signal = table.beginStep(works);
     try {

@@ -1,1 +1,1 @@
-export { createSamplerFactory, type SamplerVocabulary } from './sampler-factory.js';
+export { createSamplerFactory, type SamplerKernels, type SamplerVocabulary } from './sampler-factory.js';

@@ -2,7 +2,6 @@ import { TercetError } from '@tercet/contracts';
 import type { Sampler } from '../embedded/sampler.js';
 import type { SampledToken, SamplingParams } from '../stage-engine.js';
 import type { Candidates } from './candidates.js';
-import { likeliestToken } from './largest.js';
 import { withLogprobs } from './logprobs.js';
 import { uniformAt } from './philox.js';
 import type { TokenPenalties } from './token-penalties.js';
@@ -22,6 +21,8 @@ export interface TokenSamplerParts {
   readonly mask: TokenMask | undefined;
   /** Shared by samplers: sampling never waits, so no two use it at once. */
   readonly scratch: SamplerScratch;
+  /** @throws stage_failed for logits without a largest */
+  likeliest(logits: Float32Array): number;
 }
 
 export interface SamplerScratch {
@@ -66,8 +67,8 @@ export class TokenSampler implements Sampler {
   }
 
   #choose(logits: Float32Array, position: number): number {
-    const { params, scratch } = this.#parts;
-    if (params.temperature < leastTemperature) return likeliestToken(logits);
+    const { params, scratch, likeliest } = this.#parts;
+    if (params.temperature < leastTemperature) return likeliest(logits);
     const { seed, temperature, topK, topP, minP } = params;
     if (topK === 0 && topP === 1 && minP === 0) {
       return drawFromAll(logits, { temperature, uniformOf: (index) => uniformAt(seed, position, index) });
