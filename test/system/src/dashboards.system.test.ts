@@ -64,7 +64,8 @@ if (program !== undefined) {
     test('reaches every process', async () => {
       const up = await prometheus.query('up');
       const reached = up.filter(({ value }) => value === 1).map(({ metric }) => metric.pod);
-      expect(reached.toSorted()).toEqual(['controller', 'decode-0', 'encode-0', 'encode-1', 'gateway', 'prefill-0']);
+      const stages = ['decode-0', 'encode-0', 'encode-1', 'prefill-0'];
+      expect(reached.toSorted()).toEqual(['controller', 'gateway', 'vector-index', ...stages].toSorted());
     });
 
     test.each(panels)('has data for $name', async ({ name, expr }) => {
@@ -116,15 +117,21 @@ function filled(expr: string): string {
   return expr.replaceAll('$namespace', '.*').replaceAll('$model', '.*').replaceAll('$__rate_interval', '1m');
 }
 
-/** Everything that the panels show happens: images again and again, texts, bad ones, too many, and changes of roles. */
+/**
+ * Everything that the panels show happens: images again and again, texts, bad ones, too many, vectors, and changes of
+ * roles.
+ */
 async function underLoad(system: RunningSystem): Promise<void> {
   await sleep(2500);
+  await system.post('/v1/collections', { name: 'plane', metric: 'l2', dimensions: 2 });
   for (let round = 0; round < 4; round++) {
     const colours = [round, 100, 0, 200].map((red) => squarePicture([red, 40, 90]));
     const images = colours.map((url) => system.post('/v1/chat/completions', question(url)));
     await Promise.all([...images, system.post('/v1/chat/completions', question())]);
     await system.post('/v1/chat/completions', question('data:image/png;base64,AAAA'));
     await Promise.all(Array.from({ length: 8 }, () => system.post('/v1/chat/completions', question())));
+    await system.post('/v1/collections/plane/points', { points: [{ id: `p${round}`, vector: [round, 1] }] });
+    await system.post('/v1/collections/plane/search', { vector: [1, 1], k: 2 });
     await switchRole(system, 'encode-1', round % 2 === 0 ? wire.Role.ROLE_PREFILL : wire.Role.ROLE_ENCODE);
     await sleep(2500);
   }
