@@ -33,7 +33,9 @@ test('a request leaves its outcome and its steps in the event log of the system'
   expect(refused.status).toBe(400);
   const outcomes = () => reports.flatMap((report) => report.outcomes);
   const steps = () => loads.flatMap(({ work }) => work.map(({ step }) => step?.$case));
-  await until(() => outcomes().length === 2 && steps().filter((name) => name === 'decode').length >= 11);
+  const stepsOf = (kind: string) => steps().filter((name) => name === kind).length;
+  // Each pod reports once a second, on its own beat.
+  await until(() => outcomes().length === 2 && stepsOf('decode') >= 11 && stepsOf('encode') * stepsOf('prefill') > 0);
   stop.abort();
   await reading;
   expect(outcomes()).toMatchObject([

@@ -1,11 +1,12 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import { circlePicture, squarePicture } from './pictures.js';
-import { RunningSystem } from './running-system.js';
+import { type PodState, RunningSystem } from './running-system.js';
 
 const shmFolder = '/dev/shm';
 const see = (url: string) => ({ type: 'image_url', image_url: { url } });
-const ask = (text: string, more: object = {}) => ({
+/** @param blue tells the pictures of one question from those of another, which an encode process would know again */
+const ask = (text: string, blue: number, more: object = {}) => ({
   model: 'tercet-tiny',
   temperature: 0,
   max_tokens: 60,
@@ -13,7 +14,7 @@ const ask = (text: string, more: object = {}) => ({
   messages: [
     {
       role: 'user',
-      content: [see(squarePicture([30, 60, 200])), see(circlePicture([200, 30, 30])), { type: 'text', text }],
+      content: [see(squarePicture([30, 60, blue])), see(circlePicture([blue, 30, 30])), { type: 'text', text }],
     },
   ],
   ...more,
@@ -34,13 +35,14 @@ afterAll(async () => {
 
 describe("a machine whose processes cannot map each other's memory", () => {
   test.each([
-    { text: 'Which image has a blue square?', more: {} },
-    { text: 'Please describe what the picture shows.', more: { ignore_eos: true } },
-    { text: 'Please describe what the picture shows.', more: { temperature: 1.2, seed: 11 } },
-  ])('answers the same to the last bit: $text $more', async ({ text, more }) => {
+    { text: 'Which image has a blue square?', blue: 200, more: {} },
+    { text: 'Please describe what the picture shows.', blue: 210, more: { ignore_eos: true } },
+    { text: 'Please describe what the picture shows.', blue: 220, more: { temperature: 1.2, seed: 11 } },
+  ])('answers the same to the last bit: $text $more', async ({ text, blue, more }) => {
+    await Promise.all([mapped, sockets].map((system) => system.until(areIdle)));
     const answers = await Promise.all(
       [mapped, sockets].map(async (system) => {
-        const response = await system.post('/v1/chat/completions', ask(text, more));
+        const response = await system.post('/v1/chat/completions', ask(text, blue, more));
         return (await response.json()) as { choices: unknown[]; tercet: { pods: { encode: unknown[] } } };
       }),
     );
@@ -54,9 +56,14 @@ describe("a machine whose processes cannot map each other's memory", () => {
   });
 
   test('frees what it lent', async () => {
-    await sockets.until((pods) => pods.every((pod) => pod.running + pod.waiting + pod.leasesOpen === 0));
+    await sockets.until(areIdle);
   });
 });
+
+/** Two encode processes, and one of each other stage, with nothing to do. */
+function areIdle(pods: readonly PodState[]): boolean {
+  return pods.length === 4 && pods.every((pod) => pod.running + pod.waiting + pod.leasesOpen === 0);
+}
 
 /** Files of shared memory that the stages of a system made; their names begin with the process id. */
 function arenasOf(system: RunningSystem): string[] {
