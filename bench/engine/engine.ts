@@ -12,8 +12,8 @@ const generatedTokens = 128;
 let runs = 0;
 
 /**
- * pp512 and tg128, turn by turn, medians; tg128 once more with the model file in pages of 4 KB, for `hugePagesRatio`.
- * Options: `--model NAME|FILE` (default gemma-3-270m), `--threads N`, `--rounds N` (15).
+ * pp512 and tg128, turn by turn, medians. Options: `--model NAME|FILE` (default gemma-3-270m), `--threads N`,
+ * `--rounds N` (15).
  */
 export async function run({ arguments: given, say }: BenchOptions): Promise<BenchResult> {
   const { values } = parseArgs({
@@ -31,21 +31,17 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
   if (typeof peer === 'string') say(`llama-bench does not run: ${peer}`);
   const shape = { cores: threads, contextTokensMax: 1024, slots: 2, chunkTokens: promptTokens, fixedThreads: true };
   await using engine = BareEngine.open(model, shape);
-  await using onSmallPages = BareEngine.open(model, { ...shape, pages: 'small' });
   const times = {
     prefill: [] as number[],
     decode: [] as number[],
     peerPrefill: [] as number[],
     peerDecode: [] as number[],
-    smallPagesDecode: [] as number[],
   };
   await ours(engine);
-  await ours(onSmallPages);
   for (let round = 0; round < Number(values.rounds); round++) {
     const { prefill, decode } = await ours(engine);
     times.prefill.push(prefill);
     times.decode.push(decode);
-    times.smallPagesDecode.push((await ours(onSmallPages)).decode);
     if (typeof peer !== 'string') {
       times.peerPrefill.push(peer.run({ prompt: promptTokens }));
       times.peerDecode.push(peer.run({ generate: generatedTokens }));
@@ -60,7 +56,6 @@ export async function run({ arguments: given, say }: BenchOptions): Promise<Benc
     peerDecodeTokensPerS: median(times.peerDecode),
     prefillRatio: median(times.prefill) / median(times.peerPrefill),
     decodeRatio: median(times.decode) / median(times.peerDecode),
-    hugePagesRatio: median(times.decode) / median(times.smallPagesDecode),
     threads,
   };
   if (typeof peer !== 'string') return { metrics, peer: { 'llama-bench': peer.version } };

@@ -20,8 +20,6 @@ export interface EngineShape {
   readonly chunkTokens?: number;
   /** All cores for every step, as a peer does that is told its threads. */
   readonly fixedThreads?: boolean;
-  /** Pages of the model file; default huge, as in a stage process. */
-  readonly pages?: 'huge' | 'small';
 }
 
 const greedy = { ...greedySampling, ignoreEos: true };
@@ -41,7 +39,7 @@ export class BareEngine implements AsyncDisposable {
 
   /** The same limits as a stage process has by default. */
   static open(model: ResolvedModel, shape: EngineShape): BareEngine {
-    const { cores, contextTokensMax, slots, chunkTokens = 256, fixedThreads = false, pages = 'huge' } = shape;
+    const { cores, contextTokensMax, slots, chunkTokens = 256, fixedThreads = false } = shape;
     const backend = GgmlBackend.open({
       modelName: model.name,
       modelPath: model.model,
@@ -49,7 +47,6 @@ export class BareEngine implements AsyncDisposable {
       contextTokensMax,
       chunkTokensMax: chunkTokens,
       isThreadOurs: true,
-      pages,
     });
     const tokenizer = tokenizerOf(backend.gguf);
     const { endOfTextTokenIds } = tokenizer;

@@ -45,8 +45,6 @@ export interface GgmlBackendOptions {
    * percent of a short step. Its event loop turns once after each graph. Default: graphs run beside the event loop.
    */
   readonly isThreadOurs?: boolean;
-  /** Pages in which model files are mapped where the system gives a choice; default huge. */
-  readonly pages?: 'huge' | 'small';
   /** Where KV lives; default is private memory. */
   readonly allocateArena?: AllocateArena;
 }
@@ -115,7 +113,7 @@ export class GgmlBackend implements Backend {
     const opened: Weights[] = [];
     try {
       for (const path of [options.modelPath, options.mmprojPath]) {
-        if (path !== undefined) opened.push(Weights.open(path, options.pages));
+        if (path !== undefined) opened.push(Weights.open(path));
       }
       const [weights, projector] = opened;
       assert(weights !== undefined, 'a model was opened');

@@ -10,7 +10,7 @@ const munmap = libc.func('int munmap(int64 address, size_t length)');
 
 const madvise = libc.func('int madvise(int64 address, size_t length, int advice)');
 
-const advice = { huge: 14, noHuge: 15, populateRead: 22 };
+const advice = { huge: 14, populateRead: 22 };
 const fileAdvice = { dontNeed: 4 };
 const protection = { read: 1, readWrite: 3 };
 const flags = { shared: 1, private: 2, anonymous: process.platform === 'darwin' ? 0x1000 : 0x20, noReserve: 0x4000 };
@@ -31,10 +31,9 @@ const hugePagesWorthBytes = 2 ** 26;
  * pages where the system has them for files (newer Linux kernels, on ext4 and XFS): a decode step reads every weight
  * once, and with pages of 4 KB a fifth of its time goes into translating addresses. A file that the page cache already
  * holds in small pages, as after a download, is read anew, unless another process has it mapped.
- * @param pages `small` maps pages of 4 KB even where the page cache has larger ones, for comparison
  * @throws model_file_missing, model_file_invalid
  */
-export function mapFile(path: string, pages: 'huge' | 'small' = 'huge'): Mapping {
+export function mapFile(path: string): Mapping {
   let fd: number;
   try {
     fd = openSync(path, 'r');
@@ -45,8 +44,7 @@ export function mapFile(path: string, pages: 'huge' | 'small' = 'huge'): Mapping
     const bytes = fstatSync(fd).size;
     if (bytes === 0) throw new TercetError('model_file_invalid', { reason: 'the file is empty' });
     const map = () => mapping(mmap(0, bytes, protection.read, flags.shared, fd, 0) as number, bytes);
-    if (process.platform !== 'linux' || bytes < hugePagesWorthBytes) return map();
-    return pages === 'huge' ? inHugePages(fd, map) : populated(map, advice.noHuge);
+    return process.platform === 'linux' && bytes >= hugePagesWorthBytes ? inHugePages(fd, map) : map();
   } finally {
     closeSync(fd);
   }
@@ -54,18 +52,17 @@ export function mapFile(path: string, pages: 'huge' | 'small' = 'huge'): Mapping
 
 /** Every call is a hint: where one fails the mapping is as good as without it. */
 function inHugePages(fd: number, map: () => Mapping): Mapping {
-  const first = populated(map, advice.huge);
+  const populated = () => {
+    const made = map();
+    madvise(made.address, made.bytes, advice.huge);
+    madvise(made.address, made.bytes, advice.populateRead);
+    return made;
+  };
+  const first = populated();
   if (hugeBytesOf(first) >= first.bytes / 2) return first;
   first.free();
   libc.func('int posix_fadvise(int fd, int64 offset, int64 length, int advice)')(fd, 0, 0, fileAdvice.dontNeed);
-  return populated(map, advice.huge);
-}
-
-function populated(map: () => Mapping, pages: number): Mapping {
-  const made = map();
-  madvise(made.address, made.bytes, pages);
-  madvise(made.address, made.bytes, advice.populateRead);
-  return made;
+  return populated();
 }
 
 /** Bytes of a mapping of a file that lie in huge pages; 0 where the system does not tell. */

@@ -36,8 +36,8 @@ export class Weights implements WeightSource {
   }
 
   /** @throws model_file_missing, model_file_invalid */
-  static open(path: string, pages: 'huge' | 'small' = 'huge'): Weights {
-    const mapping = mapFile(path, pages);
+  static open(path: string): Weights {
+    const mapping = mapFile(path);
     try {
       return new Weights(mapping, readGguf(bytesOf(mapping)));
     } catch (error) {
