@@ -110,17 +110,19 @@ export class GgmlBackend implements Backend {
   /** @throws model_file_missing, model_file_invalid, engine_incompatible */
   static open(options: GgmlBackendOptions): GgmlBackend {
     checkLayout();
-    const opened: Weights[] = [];
+    return GgmlBackend.over(Weights.open(options.modelPath), options);
+  }
+
+  /** Over a model file that is open, after the check of the layout: closed with the backend, or when this fails. */
+  static over(weights: Weights, options: GgmlBackendOptions): GgmlBackend {
+    const opened = [weights];
     try {
-      for (const path of [options.modelPath, options.mmprojPath]) {
-        if (path !== undefined) opened.push(Weights.open(path));
-      }
-      const [weights, projector] = opened;
-      assert(weights !== undefined, 'a model was opened');
+      const projector = options.mmprojPath === undefined ? undefined : Weights.open(options.mmprojPath);
+      if (projector !== undefined) opened.push(projector);
       checkModel(weights, projector);
       return new GgmlBackend(options, weights, projector);
     } catch (error) {
-      for (const weights of opened) weights.close();
+      for (const each of opened) each.close();
       throw error;
     }
   }

@@ -57,7 +57,11 @@ export class GgmlEmbedder implements Backend {
   /** @throws model_file_missing, model_file_invalid, engine_incompatible */
   static open(options: GgmlEmbedderOptions): GgmlEmbedder {
     checkLayout();
-    const weights = Weights.open(options.modelPath);
+    return GgmlEmbedder.over(Weights.open(options.modelPath), options);
+  }
+
+  /** Over a model file that is open, after the check of the layout: closed with the backend, or when this fails. */
+  static over(weights: Weights, options: GgmlEmbedderOptions): GgmlEmbedder {
     try {
       return new GgmlEmbedder(options, weights);
     } catch (error) {

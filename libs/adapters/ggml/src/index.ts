@@ -4,4 +4,4 @@ export { GgmlEmbedder, type GgmlEmbedderOptions } from './ggml-embedder.js';
 export type { AllocateArena } from './kv-arena.js';
 export { expectedGgml, libraryFolder } from './library.js';
 export { openBackend } from './open-backend.js';
-export { hugeBytesOf, mapFile } from './system-memory.js';
+export { mapFile } from './system-memory.js';
