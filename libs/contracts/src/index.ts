@@ -22,5 +22,14 @@ export {
   type TtftPart,
   ttftParts,
 } from './metrics.js';
-export { type PhaseName, phaseNameOf, phaseNames, type RoleName, roleNameOf, roleNames } from './names.js';
+export {
+  type PhaseName,
+  payloadFieldKinds,
+  phaseNameOf,
+  phaseNames,
+  type RoleName,
+  roleNameOf,
+  roleNames,
+  vectorMetrics,
+} from './names.js';
 export * as wire from './wire.js';

@@ -1,21 +1,7 @@
-import { TercetError, wire } from '@tercet/contracts';
+import { payloadFieldKinds, TercetError, vectorMetrics, wire } from '@tercet/contracts';
 import { z } from 'zod';
 import { FilterBody, optionalFilter } from './filter-body.js';
 
-const metrics = {
-  cosine: wire.Metric.METRIC_COSINE,
-  'inner-product': wire.Metric.METRIC_INNER_PRODUCT,
-  l2: wire.Metric.METRIC_L2,
-} as const;
-const kinds = {
-  keyword: wire.FieldKind.FIELD_KIND_KEYWORD,
-  integer: wire.FieldKind.FIELD_KIND_INTEGER,
-  float: wire.FieldKind.FIELD_KIND_FLOAT,
-  bool: wire.FieldKind.FIELD_KIND_BOOL,
-  datetime: wire.FieldKind.FIELD_KIND_DATETIME,
-  text: wire.FieldKind.FIELD_KIND_TEXT,
-  stored: wire.FieldKind.FIELD_KIND_STORED,
-} as const;
 const routeNames: Readonly<Record<number, string>> = {
   [wire.SearchRoute.SEARCH_ROUTE_NONE]: 'none',
   [wire.SearchRoute.SEARCH_ROUTE_EXACT_SCAN]: 'exact scan',
@@ -32,9 +18,11 @@ export const CollectionBody = z.strictObject({
   name: z.string(),
   /** Absent: what the embedding model makes. */
   dimensions: z.int().min(1).optional(),
-  metric: z.enum(namesOf(metrics)).default('cosine'),
+  metric: z.enum(namesOf(vectorMetrics)).default('cosine'),
   fields: z
-    .array(z.strictObject({ name: z.string(), kind: z.enum(namesOf(kinds)), language: z.string().optional() }))
+    .array(
+      z.strictObject({ name: z.string(), kind: z.enum(namesOf(payloadFieldKinds)), language: z.string().optional() }),
+    )
     .default([]),
   /** Points without a vector get that of the text in this field. */
   embedding: z.strictObject({ model: z.string().min(1), field: z.string().min(1) }).optional(),
@@ -120,8 +108,8 @@ export function specToWire(body: CollectionBody, dimensions: number | undefined)
   return {
     name: body.name,
     dimensions: given,
-    metric: metrics[body.metric],
-    fields: body.fields.map(({ name, kind, language = '' }) => ({ name, kind: kinds[kind], language })),
+    metric: vectorMetrics[body.metric],
+    fields: body.fields.map(({ name, kind, language = '' }) => ({ name, kind: payloadFieldKinds[kind], language })),
     embeddingModel: body.embedding?.model ?? '',
     embeddedField: body.embedding?.field ?? '',
   };
@@ -157,10 +145,10 @@ export function collectionObject({ spec, points, offset, memory, ...status }: wi
     object: 'collection',
     name,
     dimensions,
-    metric: nameIn(metrics, metric),
+    metric: nameIn(vectorMetrics, metric),
     fields: fields.map((each) => ({
       name: each.name,
-      kind: nameIn(kinds, each.kind),
+      kind: nameIn(payloadFieldKinds, each.kind),
       ...(each.language === '' ? {} : { language: each.language }),
     })),
     embedding: model === '' ? null : { model, field },
