@@ -1,11 +1,11 @@
 import { TercetError, type wire } from '@tercet/contracts';
 import { acceptedTraceparent, type Log } from '@tercet/telemetry';
-import type { Express, Request, Response } from 'express';
+import type { Express } from 'express';
 import type { Caller } from '../access/access.js';
 import { parseBody } from '../http/chat-request.js';
 import { answerFailure } from '../http/error-body.js';
 import { refuseInternalFields } from '../http/internal-fields.js';
-import { onlyMethods } from '../http/only-methods.js';
+import { addRoutes, type Exchange, type RouteTable } from '../http/only-methods.js';
 import { readJson } from '../http/read-json.js';
 import {
   BackupBody,
@@ -40,11 +40,10 @@ interface Asked extends AskedBy {
 }
 
 type CollectionRoute = (collections: Collections, asked: Asked) => Promise<object>;
-type Method = 'get' | 'post' | 'delete';
 
 const one = '/v1/collections/:name';
 
-const routes: Readonly<Record<string, Partial<Record<Method, CollectionRoute>>>> = {
+const routes: RouteTable<CollectionRoute> = {
   '/v1/collections': { get: list, post: create },
   [one]: { get: status, delete: remove },
   [`${one}/points`]: { post: upsert },
@@ -62,18 +61,12 @@ const routes: Readonly<Record<string, Partial<Record<Method, CollectionRoute>>>>
 
 /** Routes over the vector index. */
 export function addCollectionRoutes(app: Express, options: CollectionRouteOptions): void {
-  for (const [path, methods] of Object.entries(routes)) {
-    for (const [method, route] of Object.entries(methods)) {
-      app[method as Method](path, (request, response) => reply(options, { request, response }, route));
-    }
-    const allowed = Object.keys(methods).map((method) => (method === 'get' ? 'GET, HEAD' : method.toUpperCase()));
-    app.all(path, onlyMethods(allowed.join(', ')));
-  }
+  addRoutes(app, routes, (exchange, route) => reply(options, exchange, route));
 }
 
 async function reply(
   { collections, bodyBytesMax, log }: CollectionRouteOptions,
-  { request, response }: { request: Request; response: Response },
+  { request, response }: Exchange,
   route: CollectionRoute,
 ): Promise<void> {
   const gone = new AbortController();

@@ -17,7 +17,7 @@ import { answerFailure, sendError } from './error-body.js';
 import { EventStream } from './event-stream.js';
 import { refuseInternalFields } from './internal-fields.js';
 import { type JsonRoute, type JsonRouteOptions, jsonRoutes } from './json-routes.js';
-import { onlyMethods } from './only-methods.js';
+import { type Exchange, onlyMethods } from './only-methods.js';
 import { openApiDocument } from './openapi.js';
 import { phaseName, poolObject, roleName } from './pool-object.js';
 import { readJson } from './read-json.js';
@@ -112,11 +112,7 @@ function badPath(error: unknown, request: Request, response: Response, _next: un
 }
 
 /** Reads the body, runs the route, and cancels everything when the client leaves. */
-async function answer(
-  options: RouterOptions,
-  { request, response }: { request: Request; response: Response },
-  route: JsonRoute,
-): Promise<void> {
+async function answer(options: RouterOptions, { request, response }: Exchange, route: JsonRoute): Promise<void> {
   const gone = new AbortController();
   const traceparent = acceptedTraceparent(request.get('traceparent'));
   response.once('close', () => {

@@ -2,13 +2,13 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { TercetError } from '@tercet/contracts';
 import type { Log } from '@tercet/telemetry';
-import type { Express, Request, Response } from 'express';
+import type { Express } from 'express';
 import type { Caller } from '../access/access.js';
 import { type BatchesOptions, cancelBatch, createBatch, getBatch, listBatches } from './batches.js';
 import { answerFailure } from './error-body.js';
 import { contentOf, deleteFile, type FilesOptions, fileWith, getFile, listFiles, uploadFile } from './files.js';
 import { refuseInternalFields } from './internal-fields.js';
-import { onlyMethods } from './only-methods.js';
+import { addRoutes, type Exchange, type RouteTable } from './only-methods.js';
 import { readJson } from './read-json.js';
 
 export interface StoredRouteOptions extends FilesOptions, BatchesOptions {
@@ -17,9 +17,7 @@ export interface StoredRouteOptions extends FilesOptions, BatchesOptions {
 }
 
 /** What a route was asked, by whom. */
-interface Asked {
-  readonly request: Request;
-  readonly response: Response;
+interface Asked extends Exchange {
   readonly tenant: string;
   /** Of the file or batch in the path; empty where the path names none. */
   readonly id: string;
@@ -28,9 +26,8 @@ interface Asked {
 
 /** @returns what is answered; undefined when it answered already */
 type StoredRoute = (options: StoredRouteOptions, asked: Asked) => Promise<object | undefined>;
-type Method = 'get' | 'post' | 'delete';
 
-const routes: Readonly<Record<string, Partial<Record<Method, StoredRoute>>>> = {
+const routes: RouteTable<StoredRoute> = {
   '/v1/files': { get: listFiles, post: uploadFile },
   '/v1/files/:id': { get: getFile, delete: deleteFile },
   '/v1/files/:id/content': { get: sendContent },
@@ -41,20 +38,10 @@ const routes: Readonly<Record<string, Partial<Record<Method, StoredRoute>>>> = {
 
 /** Routes over the control store: files and batches. */
 export function addStoredRoutes(app: Express, options: StoredRouteOptions): void {
-  for (const [path, methods] of Object.entries(routes)) {
-    for (const [method, route] of Object.entries(methods)) {
-      app[method as Method](path, (request, response) => reply(options, { request, response }, route));
-    }
-    const allowed = Object.keys(methods).map((method) => (method === 'get' ? 'GET, HEAD' : method.toUpperCase()));
-    app.all(path, onlyMethods(allowed.join(', ')));
-  }
+  addRoutes(app, routes, (exchange, route) => reply(options, exchange, route));
 }
 
-async function reply(
-  options: StoredRouteOptions,
-  { request, response }: Pick<Asked, 'request' | 'response'>,
-  route: StoredRoute,
-): Promise<void> {
+async function reply(options: StoredRouteOptions, { request, response }: Exchange, route: StoredRoute): Promise<void> {
   const { query, params } = request;
   const { tenant } = response.locals.caller as Caller;
   try {

@@ -1,11 +1,37 @@
 import { lookup } from 'node:dns/promises';
 import { isIP } from 'node:net';
-import { TercetError } from '@tercet/contracts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { TercetError, toTercetError } from '@tercet/contracts';
 
 /** Says which stage processes there are. */
 export interface Discovery {
   /** Their gRPC endpoints now. @throws pod_unreachable when nobody can say */
   endpoints(): Promise<readonly string[]>;
+}
+
+/** Between two questions which there are. */
+const discoverMs = 1000;
+
+/**
+ * Tells which endpoints there are, again and again, until the signal. While nobody can say, those of before hold, and
+ * `onLost` is told once.
+ */
+export async function followEndpoints(
+  discovery: Discovery,
+  to: { readonly onFound: (endpoints: readonly string[]) => void; readonly onLost: (error: TercetError) => void },
+  signal: AbortSignal,
+): Promise<void> {
+  let isKnown = true;
+  while (!signal.aborted) {
+    try {
+      to.onFound(await discovery.endpoints());
+      isKnown = true;
+    } catch (error) {
+      if (isKnown) to.onLost(toTercetError(error));
+      isKnown = false;
+    }
+    await sleep(discoverMs, undefined, { signal }).catch(() => undefined);
+  }
 }
 
 export type ResolveName = (name: string) => Promise<readonly { address: string; family: number }[]>;

@@ -6,7 +6,7 @@ import { GrpcChannel, type GrpcTls } from '@tercet/grpc';
 import { blockTokens } from '@tercet/kv';
 import type { Log } from '@tercet/telemetry';
 import type { KnownOfPod, PodView } from '../pipeline/plan.js';
-import type { Discovery } from './discovery.js';
+import { type Discovery, followEndpoints } from './discovery.js';
 import { followFacts, followWork } from './follow.js';
 import type { ModelCosts } from './model-costs.js';
 
@@ -55,9 +55,6 @@ const pollTimeoutMs = 2000;
 /** Between two questions at least, and while a pod does not answer or a request waits for one. */
 const pollMsMin = 100;
 
-/** Between two questions which pods there are. */
-const discoverMs = 1000;
-
 /** Which stage processes there are, what role each has and how busy it is; asked of them at an interval. */
 export class PodTable implements Disposable {
   readonly #options: PodTableOptions;
@@ -72,7 +69,10 @@ export class PodTable implements Disposable {
 
   constructor(options: PodTableOptions) {
     this.#options = options;
-    void this.#discover();
+    const { discovery, log } = options;
+    const onFound = (endpoints: readonly string[]) => this.#follow(endpoints);
+    const onLost = (error: TercetError) => log.error('pods.discovery_failed', { error });
+    void followEndpoints(discovery, { onFound, onLost }, this.#stop.signal);
   }
 
   /** Pods that are ready, as the planner wants them. */
@@ -139,23 +139,6 @@ export class PodTable implements Disposable {
   [Symbol.dispose](): void {
     this.#stop.abort();
     for (const { channel } of [...this.#pods.values(), ...this.#leaving]) channel.close();
-  }
-
-  async #discover(): Promise<void> {
-    const { discovery, log } = this.#options;
-    const { signal } = this.#stop;
-    let isKnown = true;
-    while (!signal.aborted) {
-      try {
-        this.#follow(await discovery.endpoints());
-        isKnown = true;
-      } catch (error) {
-        // Those that are known go on serving.
-        if (isKnown) log.error('pods.discovery_failed', { error: toTercetError(error) });
-        isKnown = false;
-      }
-      await sleep(discoverMs, undefined, { signal }).catch(() => undefined);
-    }
   }
 
   #follow(endpoints: readonly string[]): void {

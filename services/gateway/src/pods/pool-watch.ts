@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TercetError, toTercetError, wire } from '@tercet/contracts';
+import { TercetError, wire } from '@tercet/contracts';
 import { GrpcChannel, type GrpcTls } from '@tercet/grpc';
 import type { Log } from '@tercet/telemetry';
-import type { Discovery } from './discovery.js';
+import { type Discovery, followEndpoints } from './discovery.js';
 
 export interface PoolWatchOptions {
   readonly gatewayId: string;
@@ -33,9 +33,6 @@ interface Watched {
 }
 
 const answerTimeoutMs = 2000;
-/** Between two looks which controllers there are. */
-const discoverMs = 1000;
-
 /**
  * How the pools stand, asked of their controllers at an interval, and with the question what there is to do. No request
  * ever waits for a controller.
@@ -49,7 +46,10 @@ export class PoolWatch implements Disposable {
 
   constructor(options: PoolWatchOptions) {
     this.#options = options;
-    void this.#discover();
+    const { discovery, log } = options;
+    const onFound = (endpoints: readonly string[]) => this.#follow(endpoints);
+    const onLost = (error: TercetError) => log.error('controllers.discovery_failed', { error });
+    void followEndpoints(discovery, { onFound, onLost }, this.#stop.signal);
   }
 
   get pools(): WatchedPool[] {
@@ -76,22 +76,6 @@ export class PoolWatch implements Disposable {
   [Symbol.dispose](): void {
     this.#stop.abort();
     for (const { channel } of this.#controllers.values()) channel.close();
-  }
-
-  async #discover(): Promise<void> {
-    const { discovery, log } = this.#options;
-    const { signal } = this.#stop;
-    let isKnown = true;
-    while (!signal.aborted) {
-      try {
-        this.#follow(await discovery.endpoints());
-        isKnown = true;
-      } catch (error) {
-        if (isKnown) log.error('controllers.discovery_failed', { error: toTercetError(error) });
-        isKnown = false;
-      }
-      await sleep(discoverMs, undefined, { signal }).catch(() => undefined);
-    }
   }
 
   #follow(endpoints: readonly string[]): void {
