@@ -23,14 +23,15 @@ export interface Mapping {
   free(): void;
 }
 
-/** Below this size translations of small pages fit the processor's tables well enough. */
+/** Below this size it matters little how a file lies in memory. */
 const hugePagesWorthBytes = 2 ** 26;
 
 /**
  * Maps a file for reading; pages come from the page cache, so that processes share them. A large file is read into huge
  * pages where the system has them for files (newer Linux kernels, on ext4 and XFS): a decode step reads every weight
- * once, and with pages of 4 KB a fifth of its time goes into translating addresses. A file that the page cache already
- * holds in small pages, as after a download, is read anew, unless another process has it mapped.
+ * once, and is slower where they lie scattered over pages of 4 KB, as small writes leave them. Such a file is read
+ * anew, unless another process has it mapped. What counts is that the pages lie together in memory: mapped one by one
+ * they are read as fast.
  * @throws model_file_missing, model_file_invalid
  */
 export function mapFile(path: string): Mapping {
